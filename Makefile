@@ -1,0 +1,44 @@
+# `make demo` and `make test` set up what is missing by themselves: a virtual environment in .venv,
+# the install, the run. PYTHON=python3.12 make demo takes another interpreter (3.11 or newer).
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+export NO_ALBUMENTATIONS_UPDATE = 1
+
+.PHONY: demo test lint format tensorboard clean
+
+demo: .venv/.installed
+	$(BIN)/python -m segbench
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tensorboard: .venv/.installed
+	$(BIN)/tensorboard --logdir outputs
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "segbench needs Python 3.11 or newer; $(PYTHON) is older: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/bin/python pyproject.toml
+	@echo "installing segbench and PyTorch into .venv (some 5 GB, a few minutes, once)"
+	$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: .venv/.installed
+	@echo "installing what tests and lint need"
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""segbench: compare image-segmentation models honestly and fast."""

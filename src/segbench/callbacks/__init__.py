@@ -1,0 +1,1 @@
+"""Thin Lightning callbacks and loggers of a cell."""

@@ -1,0 +1,60 @@
+"""The same few val images each epoch, with truth and prediction, to TensorBoard."""
+
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from segbench.types import Batch
+
+
+class SampleImages(Callback):
+    """Shows the first ``count`` images of the first val batch: input, truth, prediction."""
+
+    def __init__(self, count: int = 4) -> None:
+        if count < 0:
+            raise ValueError(f"callbacks.samples.count={count}: expected 0 or more")
+        self.count = count
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw the first batch."""
+        boards = [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
+        if batch_idx or not self.count or not boards:
+            return
+        grid = _grid(batch["image"][: self.count], batch["mask"], outputs)
+        for board in boards:
+            board.experiment.add_image("val/samples", grid, trainer.global_step)
+
+
+def _grid(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
+    """Rows of input, truth and prediction, (3, H, W) in [0, 1]."""
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    shown = ((images - low) / (high - low).clamp(min=1e-6)).cpu()
+    shown = shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
+    rows = zip(shown, masks.cpu(), labels.cpu(), strict=False)
+    tiles = [tile for image, mask, label in rows for tile in (image, _paint(mask), _paint(label))]
+    grid: Tensor = make_grid(torch.stack(tiles), nrow=3, padding=2)
+    return grid
+
+
+# Okabe & Ito's colours, told apart by the colour-blind; class 0 is black, ignored pixels grey.
+_COLOURS = ["000000", "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7"]
+_PALETTE = torch.tensor([[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in _COLOURS]) / 255
+
+
+def _paint(labels: Tensor) -> Tensor:
+    """Labels (H, W) as colours (3, H, W)."""
+    colours = _PALETTE[labels % len(_PALETTE)]
+    colours[labels == 255] = 0.5
+    return colours.permute(2, 0, 1)

@@ -1,0 +1,169 @@
+"""Losses of the overlap of two regions: Dice, Jaccard, Tversky, focal Tversky.
+
+All are 1 − TI with the Tversky index TI = (TP + s) / (TP + α FP + β FN + s) of soft counts
+TP = Σpy, FP = Σp(1 − y), FN = Σ(1 − p)y; α = β = ½ is Dice, α = β = 1 Jaccard.
+"""
+
+import torch
+from torch import Tensor
+
+from segbench.losses.base import SegmentationLoss
+from segbench.losses.targets import (
+    channel_masks,
+    class_probabilities,
+    is_binary,
+    mean_over_images,
+)
+from segbench.types import IGNORE_INDEX
+
+
+def region_sums(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Soft true positives Σpy, predicted Σp and true Σy pixels: ``(3, N, K)``, none ignored."""
+    masks = channel_masks(logits, target, ignore_index).to(logits.dtype)
+    valid = (target != ignore_index).to(logits.dtype).unsqueeze(1)
+    probabilities = class_probabilities(logits) * valid
+    return torch.stack([part.sum((2, 3)) for part in (probabilities * masks, probabilities, masks)])
+
+
+def tversky_index(sums: Tensor, alpha: float, beta: float, smooth: float) -> Tensor:
+    """(TP + s) / (TP + α FP + β FN + s) of Σpy, Σp, Σy ``(3, …)``; 1 where all are 0."""
+    true_positive, predicted, true = sums
+    wrong = alpha * (predicted - true_positive) + beta * (true - true_positive)
+    index: Tensor = (true_positive + smooth) / (true_positive + wrong + smooth)
+    return index
+
+
+def focal_power(loss: Tensor, gamma: float, floor: float = 1e-6) -> Tensor:
+    """``loss ** gamma``, a straight line through 0 below ``floor``: its gradient stays finite."""
+    return loss * loss.clamp(min=floor).pow(gamma - 1)
+
+
+class TverskyLoss(SegmentationLoss):
+    """Tversky loss 1 − TI, TI = (TP + s) / (TP + α FP + β FN + s).
+
+    TP, FP and FN are summed over each image (``per_image``) or over the batch; the loss is the mean
+    over the classes, then over the images with a pixel that is not ignored. One channel is the
+    foreground alone. A class in neither target nor prediction gives 0; one in the prediction alone
+    nearly 1, with a gradient that is tiny unless s is of the size of the predicted area.
+
+    Args:
+        alpha: Weight of false positives, at least 0.
+        beta: Weight of false negatives, at least 0.
+        smooth: s, above 0, in pixels.
+        per_image: Sum over each image, or else over the batch.
+        include_background: Whether class 0 counts in a task of many classes.
+        ignore_index: The label of pixels left out.
+
+    Source: Salehi et al. 2017, arXiv 1706.05721.
+    """
+
+    gamma = 1.0
+
+    def __init__(
+        self,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        smooth: float = 1e-5,
+        per_image: bool = True,
+        include_background: bool = True,
+        ignore_index: int = IGNORE_INDEX,
+    ) -> None:
+        super().__init__(ignore_index)
+        if alpha < 0 or beta < 0 or alpha + beta == 0:
+            raise ValueError(f"alpha and beta are at least 0, not both 0, got {alpha} and {beta}")
+        if smooth <= 0:
+            raise ValueError(f"smooth is above 0 (absent classes divide by it), got {smooth}")
+        self.alpha, self.beta, self.smooth = alpha, beta, smooth
+        self.per_image = per_image
+        self.include_background = include_background
+
+    def compute(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean of (1 − TI)^γ over classes, then images."""
+        sums = region_sums(logits, target, self.ignore_index)
+        if not self.per_image:
+            sums = sums.sum(dim=1, keepdim=True)
+        index = tversky_index(sums, self.alpha, self.beta, self.smooth)  # (N, K)
+        if not (is_binary(logits) or self.include_background):
+            index = index[:, 1:]
+        losses = focal_power(1 - index, self.gamma).mean(dim=1)
+        if not self.per_image:
+            return losses.mean()
+        return mean_over_images(losses, target, self.ignore_index)
+
+
+class FocalTverskyLoss(TverskyLoss):
+    """Focal Tversky loss (1 − TI)^γ of each image and class; all else as in ``TverskyLoss``.
+
+    Args:
+        alpha: Weight of false positives, at least 0.
+        beta: Weight of false negatives, at least 0.
+        gamma: Exponent above 0. Below 1 it stresses regions that are nearly right, above 1 the
+            others; the paper's γ = 4/3 is 3/4 here.
+        smooth: s, above 0, in pixels.
+        per_image: Sum over each image, or else over the batch.
+        include_background: Whether class 0 counts in a task of many classes.
+        ignore_index: The label of pixels left out.
+
+    Source: Abraham and Khan 2019, arXiv 1810.07842, whose exponent is 1/γ and whose α is our β.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        gamma: float = 0.75,
+        smooth: float = 1e-5,
+        per_image: bool = True,
+        include_background: bool = True,
+        ignore_index: int = IGNORE_INDEX,
+    ) -> None:
+        super().__init__(alpha, beta, smooth, per_image, include_background, ignore_index)
+        if gamma <= 0:
+            raise ValueError(f"gamma is above 0, got {gamma}")
+        self.gamma = gamma
+
+
+class DiceLoss(TverskyLoss):
+    """Soft Dice loss 1 − (2 Σpy + s) / (Σp + Σy + s); all else as in ``TverskyLoss``.
+
+    Args:
+        smooth: s, above 0, in pixels.
+        per_image: Sum over each image, or else over the batch.
+        include_background: Whether class 0 counts in a task of many classes.
+        ignore_index: The label of pixels left out.
+
+    Source: Drozdzal et al. 2016, arXiv 1608.04117 (without squares in the denominator).
+    """
+
+    def __init__(
+        self,
+        smooth: float = 1e-5,
+        per_image: bool = True,
+        include_background: bool = True,
+        ignore_index: int = IGNORE_INDEX,
+    ) -> None:
+        # Σp + Σy = 2 TP + FP + FN: Tversky's formula at ½, ½ with its s doubled.
+        super().__init__(0.5, 0.5, smooth / 2, per_image, include_background, ignore_index)
+
+
+class JaccardLoss(TverskyLoss):
+    """Soft Jaccard (IoU) loss 1 − (Σpy + s) / (Σp + Σy − Σpy + s); all else as in ``TverskyLoss``.
+
+    Args:
+        smooth: s, above 0, in pixels.
+        per_image: Sum over each image, or else over the batch.
+        include_background: Whether class 0 counts in a task of many classes.
+        ignore_index: The label of pixels left out.
+
+    Source: Rahman and Wang 2016, "Optimizing Intersection-Over-Union in Deep Neural Networks for
+    Image Segmentation".
+    """
+
+    def __init__(
+        self,
+        smooth: float = 1e-5,
+        per_image: bool = True,
+        include_background: bool = True,
+        ignore_index: int = IGNORE_INDEX,
+    ) -> None:
+        super().__init__(1.0, 1.0, smooth, per_image, include_background, ignore_index)

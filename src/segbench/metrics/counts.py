@@ -1,0 +1,178 @@
+"""Counts of right and wrong pixels per image and class: the table that every score is made from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from segbench.metrics.scores import scored_classes
+from segbench.metrics.surface import surface_scores
+
+LABELS = 256  # masks are uint8 on disk, so that a label is below this everywhere
+OUTSIDE = LABELS - 1  # never a class: what an ignored pixel is set to
+
+
+@dataclass
+class Scores:
+    """What was counted, one row for each image, in the order of the data set's cases."""
+
+    index: NDArray[np.int64]  # (n,) the case's place in the data set
+    counts: NDArray[np.int64]  # (n, C, 3): true positive, false positive, false negative
+    sizes: NDArray[np.int64]  # (n, 2): height and width in pixels
+    surface: NDArray[np.float64] | None  # (n, C, 3): ASSD and HD95 in pixels, NSD
+
+
+def image_counts(
+    prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int = 255
+) -> Tensor:
+    """True positive, false positive and false negative pixels of every image and class.
+
+    Pixels whose target is ``ignore_index`` count for nothing. A target that is neither a class nor
+    ignored counts as a false positive of what was predicted and as nobody's false negative, so
+    that the two no longer sum to the same; ``score_table`` refuses such counts.
+
+    Args:
+        prediction: ``(N, H, W)`` labels in ``[0, num_classes)``.
+        target: ``(N, H, W)`` labels in ``[0, 256)``.
+        num_classes: Number of classes C, the background included.
+        ignore_index: The target's label of pixels that do not count.
+
+    Returns:
+        ``(N, C, 3)`` int64 on the device of the input, made without waiting for it.
+    """
+    # bincount is the fastest on a CPU, and makes the host wait for any other device.
+    count = _count_by_bins if prediction.device.type == "cpu" else _count_by_comparison
+    hit, predicted, actual = count(prediction, target, num_classes, ignore_index)
+    return torch.stack([hit, predicted - hit, actual - hit], dim=-1)
+
+
+def _count_by_bins(
+    prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels ``(N, C)`` hit, predicted and true of each class, from one table for each image."""
+    confusion = prediction.new_zeros((len(prediction), LABELS, num_classes), dtype=torch.int64)
+    for table, labels, truth in zip(confusion, prediction, target, strict=True):
+        pairs = torch.add(labels.long(), truth.long(), alpha=num_classes).flatten()
+        table[:] = pairs.bincount(minlength=table.numel()).view_as(table)
+    confusion[:, ignore_index] = 0
+    classes = confusion[:, :num_classes]
+    return classes.diagonal(dim1=1, dim2=2), confusion.sum(dim=1), classes.sum(dim=2)
+
+
+def _count_by_comparison(
+    prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same, in comparisons alone: deterministic, and the host never waits."""
+    ignored = target == ignore_index
+    labels = prediction.to(torch.uint8).masked_fill(ignored, OUTSIDE)
+    truth = target.to(torch.uint8).masked_fill(ignored, OUTSIDE)
+    predicted = [labels == c for c in range(num_classes)]
+    actual = [truth == c for c in range(num_classes)]
+    hit = [p & a for p, a in zip(predicted, actual, strict=True)]
+    hits, predictions, actuals = (
+        torch.stack([mask.sum(dim=(1, 2)) for mask in masks], dim=1)
+        for masks in (hit, predicted, actual)
+    )
+    return hits, predictions, actuals
+
+
+class ImageScores(Metric):
+    """Collects the counts, and the surface scores if asked to, of every image that it is shown.
+
+    All that grows is this table. Under DDP ``compute`` gathers every process's rows, and a case
+    that was seen twice (a sampler's padding) counts once.
+
+    Args:
+        num_classes: Number of classes, the background included.
+        ignore_index: The target's label of pixels that do not count.
+        surface: Whether to score borders too. This copies the labels to the host.
+        tolerance: Of NSD, in pixels.
+
+    Raises:
+        ValueError: If ``num_classes`` or ``ignore_index`` does not fit the labels of a mask.
+    """
+
+    full_state_update = False
+
+    def __init__(
+        self,
+        num_classes: int,
+        ignore_index: int = 255,
+        surface: bool = False,
+        tolerance: float = 2.0,
+    ) -> None:
+        super().__init__()
+        if not 2 <= num_classes < LABELS:
+            raise ValueError(f"num_classes must be from 2 to {LABELS - 1}, got {num_classes}")
+        if not 0 <= ignore_index < LABELS:
+            raise ValueError(
+                f"ignore_index must be a mask's label, from 0 to {LABELS - 1}, got {ignore_index}; "
+                "a mask without ignored pixels can name 255"
+            )
+        self.num_classes, self.ignore_index = num_classes, ignore_index
+        self.with_surface, self.tolerance = surface, tolerance
+        self.index: list[Tensor]
+        self.counts: list[Tensor]
+        self.sizes: list[Tensor]
+        self.surface: list[Tensor]
+        for name in ("index", "counts", "sizes", "surface"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, prediction: Tensor, target: Tensor, index: Tensor) -> None:
+        """Add a row for each image of ``(N, H, W)`` labels; ``index (N,)`` says which case it is.
+
+        Raises:
+            ValueError: If the three do not belong together.
+        """
+        if prediction.ndim != 3 or prediction.shape != target.shape or len(index) != len(target):
+            raise ValueError(
+                "prediction and target must both be (N, H, W) and index (N,), got "
+                f"{tuple(prediction.shape)}, {tuple(target.shape)} and {tuple(index.shape)}"
+            )
+        counts = image_counts(prediction, target, self.num_classes, self.ignore_index)
+        index = index.to(counts.device, torch.int64, non_blocking=True)
+        self.index.append(index)
+        self.counts.append(counts)
+        # Filled on the device: a tensor made from a list of numbers would be waited for.
+        height, width = (torch.full_like(index, side) for side in target.shape[1:])
+        self.sizes.append(torch.stack([height, width], dim=1))
+        if self.with_surface:
+            self.surface.append(self._surface(prediction, target).to(counts.device))
+
+    def _surface(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Surface scores ``(N, C, 3)`` float64 of the scored classes, NaN for others."""
+        ignored = target == self.ignore_index
+        labels, truth = (
+            x.masked_fill(ignored, OUTSIDE).to(torch.uint8).cpu().numpy()
+            for x in (prediction, target)
+        )
+        scores = np.full((len(labels), self.num_classes, 3), np.nan)
+        for c in scored_classes(self.num_classes):
+            for row, p, t in zip(scores, labels == c, truth == c, strict=True):
+                row[c] = surface_scores(p, t, self.tolerance)
+        return torch.from_numpy(scores)
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather all processes' rows; one without any takes part with an empty table."""
+        # torchmetrics' own stand-in is 1-D and float32, which the others' tables cannot join.
+        if not self.index:
+            rows = torch.zeros(0, self.num_classes, 3, dtype=torch.int64, device=self.device)
+            self.index.append(rows[:, 0, 0])
+            self.counts.append(rows)
+            self.sizes.append(rows[:, 0, :2])
+            if self.with_surface:
+                self.surface.append(rows.double())
+        super().sync(*args, **kwargs)
+
+    def compute(self) -> Scores:
+        """All rows so far, of all processes, each case once and sorted by its index."""
+        tables = (self.index, self.counts, self.sizes)
+        index, counts, sizes = (dim_zero_cat(table).cpu().numpy() for table in tables)
+        order = np.unique(index, return_index=True)[1]
+        surface = dim_zero_cat(self.surface).cpu().numpy()[order] if self.with_surface else None
+        return Scores(index[order], counts[order], sizes[order], surface)

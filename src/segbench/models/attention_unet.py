@@ -1,0 +1,70 @@
+"""Attention U-Net: Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas".
+
+MIDL 2018, https://arxiv.org/abs/1804.03999, in two dimensions and with one attention map a gate.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segbench.models.blocks import Up, UpBlock, bilinear_upsampling, channel_widths
+from segbench.models.unet import UNet
+
+
+class AttentionGate(nn.Module):
+    """Additive gate, the paper's equations 1 and 2: weighs a skip's pixels by coarser features.
+
+    α = σ(ψᵀ ReLU(W_x x + W_g g + b_g) + b_ψ) on the coarser grid, brought to the skip's by
+    bilinear interpolation; W_x has stride 2.
+    """
+
+    def __init__(self, skip_channels: int, gating_channels: int) -> None:
+        super().__init__()
+        inner = max(skip_channels // 2, 1)
+        self.skip = nn.Conv2d(skip_channels, inner, kernel_size=2, stride=2, bias=False)
+        self.gating = nn.Conv2d(gating_channels, inner, kernel_size=1)
+        self.attention = nn.Conv2d(inner, 1, kernel_size=1)
+        self.up = bilinear_upsampling()
+
+    def forward(self, skip: Tensor, gating: Tensor) -> Tensor:
+        """``(N, skip, 2H, 2W)`` and ``(N, gating, H, W)`` to the weighted skip."""
+        attention = self.attention(F.relu(self.skip(skip) + self.gating(gating))).sigmoid()
+        gated: Tensor = skip * self.up(attention)
+        return gated
+
+
+class GatedUpBlock(nn.Module):
+    """A decoder level that gates its skip by the features from below."""
+
+    def __init__(self, in_channels: int, channels: int, up: Up, bias: bool) -> None:
+        super().__init__()
+        self.gate = AttentionGate(channels, in_channels)
+        self.block = UpBlock(in_channels, channels, channels, up, bias)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """``(N, in, H, W)`` and ``(N, skip, 2H, 2W)`` to ``(N, out, 2H, 2W)``."""
+        out: Tensor = self.block(x, self.gate(skip, x))
+        return out
+
+
+class AttentionUNet(UNet):
+    """``UNet`` with an attention gate on every skip but the finest, which the paper leaves out.
+
+    Takes ``UNet``'s arguments.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int = 64,
+        depth: int = 4,
+        up: Up = "transpose",
+        dropout: float = 0.0,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(in_channels, out_channels, base_channels, depth, up, dropout, bias)
+        coarsest_first = reversed(channel_widths(base_channels, depth + 1)[1:])
+        for level, (below, here) in enumerate(pairwise(coarsest_first)):
+            self.decoder[level] = GatedUpBlock(below, here, up, bias)

@@ -1,0 +1,76 @@
+"""Any network of segmentation_models.pytorch, https://github.com/qubvel-org/segmentation_models.pytorch.
+
+The package comes with the extra ``smp`` and is imported when one of its networks is built.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from segbench.models.blocks import accept_single_values, crop_like, pad_to_multiple
+from segbench.models.weights import Weights, WeightsError
+
+STRIDE = 32  # the coarsest of its encoders' features
+
+
+def import_smp() -> Any:
+    """The package.
+
+    Raises:
+        ImportError: It is not installed.
+    """
+    try:
+        import segmentation_models_pytorch
+    except ImportError as error:
+        raise ImportError(
+            f"model=smp needs segmentation_models_pytorch ({error}): pip install 'segbench[smp]'"
+        ) from error
+    return segmentation_models_pytorch
+
+
+class SMPModel(nn.Module):
+    """A network of segmentation_models.pytorch by its names.
+
+    Args:
+        in_channels: Channels of the image; the package adapts the first convolution.
+        out_channels: Channels of the logits.
+        arch: ``unet``, ``fpn``, ``deeplabv3plus`` …
+        encoder_name: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
+        weights: ``imagenet`` or None.
+
+    Raises:
+        ImportError: The package is not installed.
+        ValueError: Names or weights that the package does not know.
+        WeightsError: The weights can be neither found nor fetched.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        arch: str = "unet",
+        encoder_name: str = "resnet34",
+        weights: Weights | None = None,
+    ) -> None:
+        super().__init__()
+        create_model = import_smp().create_model
+        try:
+            net = create_model(arch, encoder_name, weights, in_channels, out_channels)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from error
+        except OSError as error:
+            raise WeightsError(
+                f"the weights {weights} of encoder_name={encoder_name} could not be loaded "
+                f"({error}): fetch them once with a network, or train from scratch with "
+                "model.weights=null"
+            ) from error
+        self.net = accept_single_values(net)
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of the encoder, which a run may freeze for its first epochs."""
+        return self.net.get_submodule("encoder").parameters()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""
+        return crop_like(self.net(pad_to_multiple(image, STRIDE)), image)

@@ -1,0 +1,63 @@
+"""Torchvision's own segmentation networks, with logits instead of a dictionary.
+
+DeepLabV3: Chen et al. 2017, https://arxiv.org/abs/1706.05587. FCN: Long et al. 2015,
+https://arxiv.org/abs/1411.4038. LR-ASPP: Howard et al. 2019, https://arxiv.org/abs/1905.02244.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+from torchvision.models import get_model
+
+from segbench.models.blocks import accept_single_values
+from segbench.models.weights import (
+    Weights,
+    adapt_first_convolution,
+    imagenet_weights,
+    naming_the_file,
+)
+
+BACKBONES = {
+    "deeplabv3_resnet50": "resnet50",
+    "deeplabv3_resnet101": "resnet101",
+    "deeplabv3_mobilenet_v3_large": "mobilenet_v3_large",
+    "fcn_resnet50": "resnet50",
+    "fcn_resnet101": "resnet101",
+    "lraspp_mobilenet_v3_large": "mobilenet_v3_large",
+}
+
+
+class TorchvisionModel(nn.Module):
+    """One of torchvision's networks, without its auxiliary head.
+
+    Args:
+        in_channels: Channels of the image; the first convolution is adapted to it.
+        out_channels: Channels of the logits.
+        arch: Its name in torchvision.
+        weights: ``imagenet`` for the backbone's, or None.
+
+    Raises:
+        ValueError: Unknown ``arch`` or ``weights``.
+        WeightsError: The weights can be neither found nor fetched.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, arch: str, weights: Weights | None = None
+    ) -> None:
+        super().__init__()
+        if arch not in BACKBONES:
+            raise ValueError(f"arch must be one of {list(BACKBONES)}, got {arch!r}")
+        entry = imagenet_weights(BACKBONES[arch], weights)
+        with naming_the_file(entry):
+            net = get_model(arch, weights=None, weights_backbone=entry, num_classes=out_channels)
+        adapt_first_convolution(net, in_channels, pretrained=entry is not None)
+        self.net = accept_single_values(net)
+
+    def encoder_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of the backbone, which a run may freeze for its first epochs."""
+        return self.net.get_submodule("backbone").parameters()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""
+        logits: Tensor = self.net(image)["out"]
+        return logits

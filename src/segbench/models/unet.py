@@ -1,0 +1,68 @@
+"""U-Net: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation".
+
+MICCAI 2015, https://arxiv.org/abs/1505.04597. As in most later work the convolutions are padded
+and followed by batch normalisation.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segbench.models.blocks import (
+    ConvBlock,
+    Up,
+    UpBlock,
+    channel_widths,
+    crop_like,
+    pad_to_multiple,
+)
+
+
+class UNet(nn.Module):
+    """Encoder and decoder of ``depth`` levels with concatenated skips, (conv 3×3, BN, ReLU) × 2.
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits.
+        base_channels: Channels of the finest level, doubled at each coarser one.
+        depth: Number of down-samplings.
+        up: ``transpose`` halves the channels while up-sampling, ``bilinear`` keeps them.
+        dropout: Probability at the end of the encoder.
+        bias: Whether the 3 × 3 convolutions have a bias besides batch normalisation's.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int = 64,
+        depth: int = 4,
+        up: Up = "transpose",
+        dropout: float = 0.0,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = channel_widths(base_channels, depth + 1)
+        self.multiple = 2**depth
+        self.encoder = nn.ModuleList(
+            ConvBlock((before, after, after), bias=bias)
+            for before, after in pairwise([in_channels, *widths])
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.decoder = nn.ModuleList(
+            UpBlock(below, here, here, up, bias) for below, here in pairwise(reversed(widths))
+        )
+        self.head = nn.Conv2d(base_channels, out_channels, kernel_size=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""
+        x = self.encoder[0](pad_to_multiple(image, self.multiple))
+        skips = []
+        for block in self.encoder[1:]:
+            skips.append(x)
+            x = block(F.max_pool2d(x, 2))
+        x = self.dropout(x)
+        for up_block in self.decoder:
+            x = up_block(x, skips.pop())
+        return crop_like(self.head(x), image)

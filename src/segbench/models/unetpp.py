@@ -1,0 +1,116 @@
+"""UNet++: Zhou et al., "UNet++: A Nested U-Net Architecture for Medical Image Segmentation".
+
+DLMIA 2018, https://arxiv.org/abs/1807.10165. Deep supervision and pruning: its section 2.2.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segbench.models.blocks import (
+    ConvBlock,
+    Up,
+    channel_widths,
+    crop_like,
+    pad_to_multiple,
+    upsampling,
+)
+
+
+def node(row: int, column: int) -> str:
+    """Name of the paper's X^{row, column}: ``row`` poolings down, ``column`` blocks along."""
+    return f"x{row}_{column}"
+
+
+class UNetPP(nn.Module):
+    """Nested U-Nets of 1 to ``depth`` levels with dense skips along each row.
+
+    Args:
+        in_channels: Channels of the image.
+        out_channels: Channels of the logits.
+        base_channels: Channels of the finest row, doubled at each coarser one.
+        depth: Number of down-samplings, and of heads under deep supervision.
+        up: ``bilinear`` keeps the channels while up-sampling, ``transpose`` halves them.
+        dropout: Probability at the end of the encoder, that is after its last block.
+        deep_supervision: A head for each nested U-Net, all of them returned in training.
+        level: Builds the first ``level`` nested U-Nets alone (the paper's pruning); such a network
+            loads the whole one's state dict. None is all of them.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int = 32,
+        depth: int = 4,
+        up: Up = "bilinear",
+        dropout: float = 0.0,
+        deep_supervision: bool = False,
+        level: int | None = None,
+    ) -> None:
+        super().__init__()
+        widths = channel_widths(base_channels, depth + 1)
+        self.depth, self.level = depth, _valid_level(level, depth, deep_supervision)
+        self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
+        for row in range(self.level + 1):
+            before = in_channels if row == 0 else widths[row - 1]
+            self.nodes[node(row, 0)] = ConvBlock((before, widths[row], widths[row]))
+            for column in range(1, self.level + 1 - row):
+                layer, channels = upsampling(up, widths[row + 1], widths[row])
+                channels += column * widths[row]
+                self.ups[node(row, column)] = layer
+                self.nodes[node(row, column)] = ConvBlock((channels, widths[row], widths[row]))
+        self.dropout = nn.Dropout(dropout)
+        columns = range(1 if deep_supervision else self.level, self.level + 1)
+        self.heads = nn.ModuleDict(
+            {str(column): nn.Conv2d(base_channels, out_channels, 1) for column in columns}
+        )
+        self.deep_supervision = deep_supervision
+        self.register_load_state_dict_pre_hook(_drop_pruned)  # type: ignore[no-untyped-call]
+
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``.
+
+        In training under deep supervision, the logits of every head, shallowest first.
+        """
+        rows = self._rows(pad_to_multiple(image, 2**self.depth))
+        if self.training and self.deep_supervision:
+            outputs = [head(rows[0][int(column)]) for column, head in self.heads.items()]
+            return [crop_like(logits, image) for logits in outputs]
+        return crop_like(self.heads[str(self.level)](rows[0][-1]), image)
+
+    def _rows(self, x: Tensor) -> list[list[Tensor]]:
+        """Outputs of all nodes, ``rows[i][j]`` the paper's X^{i, j}."""
+        rows: list[list[Tensor]] = []
+        for row in range(self.level + 1):
+            x = self.nodes[node(row, 0)](x if row == 0 else F.max_pool2d(x, 2))
+            rows.append([self.dropout(x) if row == self.depth else x])
+            for column in range(1, row + 1):  # the diagonal that this row's first node completes
+                above = row - column
+                below = self.ups[node(above, column)](rows[above + 1][-1])
+                joined = torch.cat([*rows[above], below], dim=1)
+                rows[above].append(self.nodes[node(above, column)](joined))
+        return rows
+
+
+def _valid_level(level: int | None, depth: int, deep_supervision: bool) -> int:
+    if level is None:
+        return depth
+    if not deep_supervision:
+        raise ValueError(f"level={level} needs deep_supervision=True: only then each has a head")
+    if not 1 <= level <= depth:
+        raise ValueError(f"level must be null or from 1 to depth={depth}, got {level}")
+    return level
+
+
+def _drop_pruned(net: UNetPP, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
+    """Removes what a pruned network does not have from the whole one's state dict."""
+    rows = range(net.depth + 1)
+    pruned = [(row, column) for row in rows for column in rows if row + column > net.level]
+    names = [f"{group}.{node(*place)}." for group in ("nodes", "ups") for place in pruned]
+    names += [f"heads.{column}." for column in rows if column > net.level]
+    surplus = tuple(prefix + name for name in names)
+    for key in [key for key in state_dict if key.startswith(surplus)]:
+        del state_dict[key]

@@ -1,0 +1,134 @@
+"""SegmentationTask: the one LightningModule, around any network and any loss."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from segbench.errors import ConfigError
+from segbench.metrics.counts import ImageScores
+from segbench.metrics.scores import aggregate, score_table
+from segbench.types import IGNORE_INDEX, Batch, predicted_labels
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeScheduler = Callable[[Optimizer], LRScheduler]
+
+
+class EpochIoU(ImageScores):
+    """Mean over an epoch's images of their IoU, at the network's size: for curves and selection."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The mean, a scalar."""
+        scores = super().compute()
+        names = [str(c) for c in range(self.num_classes)]
+        ids = [str(i) for i in scores.index]
+        table = score_table(ids, names, scores.counts, scores.sizes)
+        return torch.tensor(aggregate(table, names)["iou"], device=self.device)
+
+
+class SegmentationTask(LightningModule):
+    """Trains a network with a loss and scores it.
+
+    Args:
+        network: images ``(N, C, H, W)`` to logits ``(N, K, H, W)``; in training it may return a
+            list of them (deep supervision), of which the last is scored.
+        loss: logits and masks ``(N, H, W)`` to a scalar. Several heads' losses are averaged.
+        optimizer: makes the optimizer of the parameters given.
+        scheduler: makes the learning-rate scheduler of an optimizer, or None; stepped each epoch.
+        num_classes: the background included.
+        ignore_index: the label that neither loss nor scores see.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
+        num_classes: int = 2,
+        ignore_index: int = IGNORE_INDEX,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self.train_iou = EpochIoU(num_classes, ignore_index)
+        self.val_iou = EpochIoU(num_classes, ignore_index)
+        self.scores = ImageScores(num_classes, ignore_index, surface=True)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits ``(N, K, H, W)`` of normalised images ``(N, C, H, W)``."""
+        logits: Tensor = self.network(image)
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch; nothing here waits for the device."""
+        output = self.network(batch["image"])
+        heads = output if isinstance(output, list) else [output]
+        loss = torch.stack([self.loss(head, batch["mask"]) for head in heads]).mean()
+        self._log_step("train", loss, heads[-1], batch, self.train_iou)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Labels ``(N, H, W)`` of a batch, for callbacks that draw them."""
+        logits = self.network(batch["image"])
+        loss = self.loss(logits, batch["mask"])
+        return self._log_step("val", loss, logits, batch, self.val_iou)
+
+    def _log_step(
+        self, part: str, loss: Tensor, logits: Tensor, batch: Batch, iou: EpochIoU
+    ) -> Tensor:
+        labels = predicted_labels(logits.detach())
+        iou.update(labels, batch["mask"], batch["index"])
+        values: dict[str, Tensor | EpochIoU] = {
+            f"{part}/loss": loss.detach(),
+            f"{part}/iou": iou,
+        }
+        for name, value in values.items():  # each epoch: a step's value would be waited for
+            self.log(
+                name,
+                value,
+                batch_size=len(labels),
+                on_step=False,
+                on_epoch=True,
+                prog_bar=True,
+                sync_dist=True,
+            )
+        return labels
+
+    def on_train_epoch_end(self) -> None:
+        """Stop a run that has diverged: nothing after a NaN is worth its time."""
+        loss = self.trainer.callback_metrics["train/loss"]
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}; try a "
+                "lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+            )
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count each image at its own size against its own mask."""
+        logits = self.network(batch["image"]).float()
+        for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
+            labels = predicted_labels(resize_logits(logit[None], (mask.shape[0], mask.shape[1])))
+            self.scores.update(labels, mask[None].long(), index[None])
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Lightning's hook."""
+        try:
+            optimizer = self._make_optimizer(self.network.parameters())
+        except ValueError as error:  # torch says what is wrong, not of whom
+            raise ConfigError(f"optimizer: {error}") from error
+        if self._make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+
+
+def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Logits ``(N, K, H, W)`` at another size, bilinearly: smoother borders than resized labels."""
+    if logits.shape[2:] == size:
+        return logits
+    return F.interpolate(logits, size, mode="bilinear", align_corners=False)

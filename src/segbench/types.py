@@ -1,0 +1,46 @@
+"""The shape contract that data, models, losses and metrics share; they share nothing else.
+
+Images are ``(N, C, H, W)`` float and normalised, masks ``(N, H, W)`` int64 in ``[0, num_classes)``
+or ``ignore_index``. Logits are ``(N, K, H, W)``: K = 1 (sigmoid, the foreground's logit) for a task
+of two classes, K = num_classes (softmax) for more.
+"""
+
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the command line asks for K alone
+    from torch import Tensor
+
+IGNORE_INDEX = 255
+
+
+class Batch(TypedDict):
+    """What a dataloader yields and a training step takes."""
+
+    image: "Tensor"  # (N, C, H, W): uint8 from the loader, float and normalised on the device
+    mask: "Tensor"  # (N, H, W) int64, class ids or ignore_index
+    index: "Tensor"  # (N,) int64, the case's place in the data set's sorted cases
+    original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) int64, in the files' own sizes
+
+
+def logit_channels(num_classes: int) -> int:
+    """Number of logit channels K of a task: 1 for two classes, else one for each class."""
+    if num_classes < 2:
+        raise ValueError(f"num_classes counts the background too: at least 2, got {num_classes}")
+    return 1 if num_classes == 2 else num_classes
+
+
+def probabilities(logits: "Tensor") -> "Tensor":
+    """Class probabilities ``(N, num_classes, H, W)`` in float32 of logits ``(N, K, H, W)``."""
+    import torch
+
+    if logits.shape[1] > 1:
+        return logits.float().softmax(dim=1)
+    foreground = logits.float().sigmoid()
+    return torch.cat([1 - foreground, foreground], dim=1)
+
+
+def predicted_labels(logits: "Tensor") -> "Tensor":
+    """Labels ``(N, H, W)`` int64 of logits ``(N, K, H, W)``; probability ½ counts as foreground."""
+    if logits.shape[1] > 1:
+        return logits.argmax(dim=1)
+    return (logits[:, 0] >= 0).long()

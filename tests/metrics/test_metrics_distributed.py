@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from segbench.metrics.counts import ImageScores
+
+N, PROCESSES = 5, 2
+# As a DistributedSampler deals 5 cases to 2 processes: the last is padding, case 0 again.
+DEALT = [[0, 2, 4], [1, 3, 0]]
+
+
+def cases() -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.randint(3, (2, N, 9, 7), generator=torch.Generator().manual_seed(0))
+    return labels[0], labels[1]
+
+
+def collect(batches: list[list[int]], surface: bool = True) -> dict[str, np.ndarray]:
+    prediction, target = cases()
+    scores = ImageScores(3, surface=surface)
+    for batch in batches:
+        scores.update(prediction[batch], target[batch], torch.tensor(batch))
+    return {name: x for name, x in vars(scores.compute()).items() if x is not None}
+
+
+def work(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    store = (folder / "store").as_uri()
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=PROCESSES)
+    # Batches of 2 and of 1; the same by one batch against three; all cases on one process alone.
+    np.savez(folder / f"padded{rank}.npz", **collect([DEALT[rank][:2], DEALT[rank][2:]]))
+    np.savez(folder / f"uneven{rank}.npz", **collect([[[4, 0, 1, 3]], [[2]]][rank]))
+    np.savez(folder / f"alone{rank}.npz", **collect([[[0, 1, 2, 3, 4]], []][rank]))
+    np.savez(folder / f"plain{rank}.npz", **collect([DEALT[rank]], surface=False))
+    dist.destroy_process_group()
+
+
+def test_two_processes_give_the_rows_of_one(tmp_path):
+    expected = collect([[0, 1], [2, 3], [4]])
+    mp.spawn(work, args=(tmp_path,), nprocs=PROCESSES)
+    found = sorted(tmp_path.glob("*.npz"))
+    assert len(found) == 4 * PROCESSES
+    for path in found:
+        with np.load(path) as arrays:
+            assert expected.keys() - arrays.keys() == (
+                {"surface"} if "plain" in path.stem else set()
+            )
+            for name, array in arrays.items():
+                np.testing.assert_array_equal(array, expected[name], err_msg=f"{path.stem} {name}")
+                assert array.dtype == expected[name].dtype
