@@ -6,7 +6,10 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-COMMANDS = {"train": "train, select, test and record one cell (the default); with -m a sweep"}
+COMMANDS = {
+    "train": "train, select, test and record one cell (the default); with -m a sweep",
+    "check": "read a data set once and list all that is wrong with it; draw augmented samples",
+}
 EXAMPLES = """\
   python -m segbench model=unet loss=dice data.size=96         one cell on generated images
   python -m segbench data=dsb2018 data.root=/my/data model=unetpp trainer.max_epochs=50

@@ -21,10 +21,13 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.callbacks.life import Cost, EpochBar, EpochLines, EpochSeed
-from segbench.data.base import SegmentationDataModule
+from segbench.data.base import SegmentationDataModule, as_size
 from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware import auto_precision, count_flops, environment
+from segbench.losses.weights import needs_pixel_counts
+from segbench.memory import peak_memory
 from segbench.metrics.scores import aggregate, score_table
+from segbench.oom import Footprint, advice, is_out_of_memory
 from segbench.report.record import (
     CONFIG,
     SCORES,
@@ -37,7 +40,7 @@ from segbench.report.record import (
 )
 from segbench.task import SegmentationTask
 
-MONITOR = "val/iou"
+MONITOR, BEST = "val/iou", "best"
 log = logging.getLogger(__name__)
 
 
@@ -63,13 +66,30 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
             record |= {"status": "interrupted", "error": "interrupted from the keyboard"}
             raise KeyboardInterrupt from None
         except Exception as error:
+            if is_out_of_memory(error):
+                error = _with_advice(error, cfg, record)
             record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
             log.exception("the cell failed")
             error.segbench_log = folder / "log.txt"  # type: ignore[attr-defined]
-            raise
+            raise error from error.__cause__
         finally:
             write_record(folder, record)
     return record
+
+
+def _with_advice(error: Exception, cfg: DictConfig, record: Record) -> SegbenchError:
+    on_gpu = torch.cuda.is_available()
+    peak = peak_memory(torch.device("cuda" if on_gpu else "cpu"))
+    used = Footprint(
+        parameters=record.get("parameters", 0),
+        batch_size=cfg.data.batch_size,
+        size=as_size(cfg.data.size),
+        precision=str(record.get("environment", {}).get("precision", "")),
+        peak_bytes=peak,
+    )
+    told = SegbenchError(advice(used))
+    told.__cause__ = error
+    return told
 
 
 def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
@@ -78,6 +98,8 @@ def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
     task = build_task(cfg, data)
     trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost()])
     data.setup()  # before training: what is wrong with the data is said at once
+    if needs_pixel_counts(task.loss):
+        task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
     write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
     write_json(folder / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
@@ -88,7 +110,8 @@ def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
         _fit(trainer, task, data, folder)
     finally:
         record |= _progress(folder)
-    best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True, map_location="cpu")
+    path = folder / "checkpoints" / f"{BEST}.ckpt"
+    best = torch.load(path, weights_only=True, map_location="cpu")
     task.load_state_dict(best["state_dict"])
     record["best_epoch"] = best["epoch"] + 1
     record["metrics"] = {}
@@ -100,12 +123,11 @@ def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTas
     """The LightningModule of a cell; the seed must be set before."""
     network = instantiate(cfg.model)
     network = network.to(memory_format=torch.channels_last)  # what convolutions are fastest in
-    scheduler = instantiate(cfg.scheduler) if "_target_" in cfg.scheduler else None
     return SegmentationTask(
         network=network,
         loss=instantiate(cfg.loss),
         optimizer=instantiate(cfg.optimizer),
-        scheduler=scheduler,
+        scheduler=instantiate(cfg.scheduler) if cfg.get("scheduler") else None,
         num_classes=data.num_classes,
         ignore_index=data.ignore_index,
     )
@@ -127,9 +149,7 @@ def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer
         *own,
         *(instantiate(each) for each in cfg.callbacks.values() if each),
         bar,
-        ModelCheckpoint(
-            **keep, filename="best", monitor=MONITOR, mode="max", save_weights_only=True
-        ),
+        ModelCheckpoint(**keep, filename=BEST, monitor=MONITOR, mode="max"),
         ModelCheckpoint(**keep, filename="last"),
     ]
     try:
@@ -221,7 +241,12 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        """Write beside the final name, then rename."""
+        """Write beside the final name, then rename; of the best epoch the weights are enough.
+
+        Lightning's own ``save_weights_only`` would leave out what callbacks say: averaged weights.
+        """
+        if Path(path).stem == BEST:
+            checkpoint = {key: checkpoint[key] for key in ("epoch", "global_step", "state_dict")}
         with whole_file(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 

@@ -77,7 +77,9 @@ def _check_node(path: str, node: dict[str, Any], live: DictConfig) -> None:
             continue
         if name not in parameters and not open_ended:
             raise ConfigError(_unknown(f"{path}.{name}", name, list(parameters), node["_target_"]))
-        value = OmegaConf.select(live, name, throw_on_missing=False)
+        value = OmegaConf.select(live, name, throw_on_resolution_failure=False)
+        if value is None and node[name] is not None:
+            continue  # only a running job can resolve it: its folder, say
         ours = OURS.get(f"{path}.{name}", ())
         if name in hints and value not in ours and not _fits(value, hints[name]):
             raise ConfigError(

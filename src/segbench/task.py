@@ -1,6 +1,8 @@
 """SegmentationTask: the one LightningModule, around any network and any loss."""
 
+import inspect
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,7 @@ from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
@@ -16,7 +18,8 @@ from segbench.metrics.scores import aggregate, score_table
 from segbench.types import IGNORE_INDEX, Batch, predicted_labels
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-MakeScheduler = Callable[[Optimizer], LRScheduler]
+MakeScheduler = Callable[..., LRScheduler]
+NEVER = 2**62
 
 
 class EpochIoU(ImageScores):
@@ -39,9 +42,11 @@ class SegmentationTask(LightningModule):
             list of them (deep supervision), of which the last is scored.
         loss: logits and masks ``(N, H, W)`` to a scalar. Several heads' losses are averaged.
         optimizer: makes the optimizer of the parameters given.
-        scheduler: makes the learning-rate scheduler of an optimizer, or None; stepped each epoch.
+        scheduler: makes the learning-rate scheduler of an optimizer, or None. It is stepped each
+            epoch; one that asks for ``total_steps`` gets them and is stepped each batch.
         num_classes: the background included.
         ignore_index: the label that neither loss nor scores see.
+        monitor: what a plateau scheduler watches.
     """
 
     def __init__(
@@ -52,10 +57,13 @@ class SegmentationTask(LightningModule):
         scheduler: MakeScheduler | None = None,
         num_classes: int = 2,
         ignore_index: int = IGNORE_INDEX,
+        monitor: str = "val/iou",
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._plateau: ReduceLROnPlateau | None = None
+        self.monitor = monitor
         self.train_iou = EpochIoU(num_classes, ignore_index)
         self.val_iou = EpochIoU(num_classes, ignore_index)
         self.scores = ImageScores(num_classes, ignore_index, surface=True)
@@ -64,6 +72,10 @@ class SegmentationTask(LightningModule):
         """Logits ``(N, K, H, W)`` of normalised images ``(N, C, H, W)``."""
         logits: Tensor = self.network(image)
         return logits
+
+    def on_train_epoch_start(self) -> None:
+        """Put the epoch's learning rate among the curves."""
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch; nothing here waits for the device."""
@@ -101,7 +113,9 @@ class SegmentationTask(LightningModule):
         return labels
 
     def on_train_epoch_end(self) -> None:
-        """Stop a run that has diverged: nothing after a NaN is worth its time."""
+        """Step a plateau scheduler, and stop a run that has diverged: the rest is wasted time."""
+        if self._plateau is not None:
+            self._plateau.step(self.trainer.callback_metrics[self.monitor].item())
         loss = self.trainer.callback_metrics["train/loss"]
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -122,9 +136,29 @@ class SegmentationTask(LightningModule):
             optimizer = self._make_optimizer(self.network.parameters())
         except ValueError as error:  # torch says what is wrong, not of whom
             raise ConfigError(f"optimizer: {error}") from error
-        if self._make_scheduler is None:
+        make = self._make_scheduler
+        if make is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self._make_scheduler(optimizer)}
+        if _asks_for_total_steps(make):
+            steps = int(self.trainer.estimated_stepping_batches)
+            scheduler = make(optimizer, total_steps=steps)
+            return _plan(optimizer, scheduler, interval="step")
+        scheduler = make(optimizer)
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            return _plan(optimizer, scheduler)
+        # Lightning would step it after the checkpoint of the epoch, and a resumed run would miss
+        # that step: it only keeps its state, and on_train_epoch_end steps it.
+        self._plateau = scheduler
+        return _plan(optimizer, scheduler, frequency=NEVER, monitor=self.monitor)
+
+
+def _asks_for_total_steps(make: MakeScheduler) -> bool:
+    return "total_steps" in inspect.signature(getattr(make, "func", make)).parameters
+
+
+def _plan(optimizer: Optimizer, scheduler: LRScheduler, **options: Any) -> OptimizerLRScheduler:
+    plan: Any = {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **options}}
+    return cast(OptimizerLRScheduler, plan)
 
 
 def resize_logits(logits: Tensor, size: tuple[int, int]) -> Tensor:

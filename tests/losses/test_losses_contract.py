@@ -1,5 +1,6 @@
 """What every loss in ``conf/loss`` keeps, for one channel and for many."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 IGNORE = 255
 FILES = sorted((Path(__file__).parents[2] / "conf" / "loss").glob("*.yaml"))
@@ -14,6 +16,15 @@ DATA = {"ignore_index": IGNORE, "num_classes": 4, "class_names": ["none", "a", "
 
 every_loss = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 channels = pytest.mark.parametrize("channels", [1, 4])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """On tensors this small, waiting for a second thread takes longer than the work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def build(file: Path) -> nn.Module:
@@ -204,6 +215,21 @@ def test_large_half_precision_images_keep_their_value(file: Path, channels: int)
     with torch.no_grad():
         exact = loss(logits.double(), target)
     assert value.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+@every_loss
+@channels
+def test_only_the_boundary_waits_for_the_device(file: Path, channels: int) -> None:
+    """Tensors without values refuse whatever would have to read one."""
+    loss = build(file)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        logits = torch.zeros(2, channels, 4, 4, requires_grad=True)
+        target = torch.zeros(2, 4, 4, dtype=torch.int64)
+        if "boundary" in file.read_text().lower():
+            with pytest.raises(RuntimeError):
+                loss(logits, target)
+        else:
+            loss(logits, target).backward()
 
 
 @every_loss

@@ -76,8 +76,8 @@ def test_batch_sums_are_smps(channels: int) -> None:
     logits, target = sample(channels, ignored=True)
     mode = "binary" if channels == 1 else "multiclass"
     y = target[:, None] if channels == 1 else target
-    dice = smp.DiceLoss(mode, smooth=1.0, ignore_index=IGNORE)
-    torch.testing.assert_close(DiceLoss(1.0, per_image=False)(logits, target), dice(logits, y))
+    dice = smp.DiceLoss(mode, smooth=1.0, ignore_index=IGNORE)  # their s is half of ours
+    torch.testing.assert_close(DiceLoss(2.0, per_image=False)(logits, target), dice(logits, y))
     tversky = smp.TverskyLoss(mode, smooth=1.0, alpha=0.2, beta=0.9, ignore_index=IGNORE)
     ours = TverskyLoss(0.2, 0.9, smooth=1.0, per_image=False)
     torch.testing.assert_close(ours(logits, target), tversky(logits, y))
@@ -85,8 +85,10 @@ def test_batch_sums_are_smps(channels: int) -> None:
 
 def test_focal_tversky_is_smps() -> None:
     logits, target = sample(1, ignored=True)
-    theirs = smp.TverskyLoss("binary", None, True, True, 0.0, IGNORE, 1e-7, 0.2, 0.9, 0.75)
-    ours = FocalTverskyLoss(0.2, 0.9, gamma=0.75, smooth=1e-7, per_image=False)
+    theirs = smp.TverskyLoss(
+        "binary", smooth=1.0, ignore_index=IGNORE, alpha=0.2, beta=0.9, gamma=0.75
+    )
+    ours = FocalTverskyLoss(0.2, 0.9, gamma=0.75, smooth=1.0, per_image=False)
     torch.testing.assert_close(ours(logits, target), theirs(logits, target[:, None]))
 
 

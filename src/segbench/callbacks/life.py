@@ -16,9 +16,16 @@ class EpochSeed(Callback):
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Seed torch's generators on all devices."""
-        torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch) % 2**63)
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed torch's generators on all devices, before an epoch's first batch.
+
+        Not at the epoch's start: making the loader's iterator draws a number, which happens before
+        that in a run's first epoch and after it in all others.
+        """
+        if batch_idx == 0:
+            torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch) % 2**63)
 
 
 class Cost(Callback):

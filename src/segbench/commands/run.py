@@ -17,7 +17,7 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segbench.config import compose, config_groups, register_resolvers
 from segbench.errors import ConfigError, SegbenchError
@@ -95,7 +95,7 @@ def _keep(trace: str) -> Path | None:
 
 def is_users(error: BaseException) -> bool:
     """Whether an error is a user's to mend, so that its text says it all."""
-    kinds = (SegbenchError, ValueError, OmegaConfBaseException, HydraException)
+    kinds = (SegbenchError, ValueError, ImportError, OmegaConfBaseException, HydraException)
     cause = error.__cause__ if isinstance(error, InstantiationException) else None
     return isinstance(cause or error, kinds)
 
@@ -106,6 +106,8 @@ def explain(error: BaseException, words: list[str]) -> tuple[str, int]:
         return _explain_missing(error, words), USAGE
     if isinstance(error, ConfigCompositionException):
         return _explain_override(error, words), USAGE
+    if isinstance(error, InterpolationResolutionError) and error.__cause__ is not None:
+        return f"{error.full_key}: {one_line(error.__cause__)}", USAGE
     if isinstance(error, OverrideParseException | OmegaConfBaseException):
         return one_line(error), USAGE
     if isinstance(error, InstantiationException) and error.__cause__ is not None:

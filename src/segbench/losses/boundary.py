@@ -62,7 +62,7 @@ class BoundaryLoss(SegmentationLoss):
     Args:
         ignore_index: The label of pixels left out; they are on neither side of a border.
 
-    Source: Kervadec et al. 2019, arXiv 1812.07032, equation 5.
+    Source: Kervadec et al. 2019, arXiv 1812.07032.
     """
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:

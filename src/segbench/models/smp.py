@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from segbench.models.blocks import accept_single_values, crop_like, pad_to_multiple
-from segbench.models.weights import Weights, WeightsError
+from segbench.models.weights import WeightsError
 
 STRIDE = 32  # the coarsest of its encoders' features
 
@@ -37,7 +37,7 @@ class SMPModel(nn.Module):
         out_channels: Channels of the logits.
         arch: ``unet``, ``fpn``, ``deeplabv3plus`` …
         encoder_name: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
-        weights: ``imagenet`` or None.
+        weights: ``imagenet``, another of the package's names for the encoder, or None.
 
     Raises:
         ImportError: The package is not installed.
@@ -51,19 +51,23 @@ class SMPModel(nn.Module):
         out_channels: int,
         arch: str = "unet",
         encoder_name: str = "resnet34",
-        weights: Weights | None = None,
+        weights: str | None = None,
     ) -> None:
         super().__init__()
-        create_model = import_smp().create_model
+        smp = import_smp()
+        # timm's encoders name their weights themselves and take yes or no here
+        chosen = weights is not None if encoder_name.startswith("tu-") else weights
         try:
-            net = create_model(arch, encoder_name, weights, in_channels, out_channels)
+            net = smp.create_model(arch, encoder_name, chosen or None, in_channels, out_channels)
         except KeyError as error:
             raise ValueError(error.args[0]) from error
         except OSError as error:
+            from huggingface_hub.constants import HF_HUB_CACHE
+
             raise WeightsError(
                 f"the weights {weights} of encoder_name={encoder_name} could not be loaded "
-                f"({error}): fetch them once with a network, or train from scratch with "
-                "model.weights=null"
+                f"({error}): their model.safetensors belongs in {HF_HUB_CACHE}, fetch it once with "
+                "a network, or train from scratch with model.weights=null"
             ) from error
         self.net = accept_single_values(net)
 

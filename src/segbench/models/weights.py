@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
+from segbench.errors import SegbenchError
+
 Weights = Literal["imagenet"]
 
 
-class WeightsError(RuntimeError):
+class WeightsError(SegbenchError):
     """Pretrained weights that could be neither found nor fetched."""
 
 

@@ -1,0 +1,162 @@
+"""Augmentation: the one file that knows albumentations; import it only where some is asked for.
+
+albumentations 2.0.8 is the last release under MIT. Its random numbers are unfit for comparisons
+(one stream shared by all transforms of a `Compose`, the same in every worker process), so each
+item is drawn from generators of its own, made from (seed, epoch, case).
+"""
+
+import os
+import random
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segbench.data.transforms import Array
+from segbench.errors import ConfigError
+
+
+def refuse_namesake() -> None:
+    """Refuse AlbumentationsX, which is AGPL and installs a module of the same name.
+
+    Raises:
+        ConfigError: it is installed.
+    """
+    try:
+        found = version("albumentationsx")
+    except PackageNotFoundError:
+        return
+    raise ConfigError(
+        f"albumentationsx {found} is installed: it takes the place of albumentations under another "
+        "licence (AGPL) and draws differently; `pip uninstall albumentationsx` and `pip install "
+        "--force-reinstall albumentations==2.0.8`, or augment=none"
+    )
+
+
+refuse_namesake()
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask a registry for news
+import albumentations  # noqa: E402
+from albumentations.core.type_definitions import Targets  # noqa: E402
+
+
+class GridElastic(albumentations.DualTransform):  # type: ignore[misc]
+    """The elastic deformation of the U-Net paper, alike for image and mask.
+
+    Each point of a coarse grid that spans the image is moved by a Gaussian of ``sigma`` pixels
+    along each axis, and the pixels between by bicubic interpolation. The image is read bilinearly,
+    the mask at the nearest pixel, and both are mirrored beyond their borders.
+
+    Args:
+        steps: points of the grid along each axis.
+        sigma: standard deviation of a point's displacement in pixels.
+        p: probability of being applied.
+
+    Source: Ronneberger, Fischer, Brox, MICCAI 2015, section 3.1.
+    """
+
+    _targets = (Targets.IMAGE, Targets.MASK)
+
+    def __init__(self, steps: int = 3, sigma: float = 10.0, p: float = 0.5) -> None:
+        super().__init__(p=p)
+        if steps < 2 or sigma <= 0:
+            raise ValueError(f"steps={steps}, sigma={sigma}: expected 2 or more, and more than 0")
+        self.steps, self.sigma = steps, sigma
+
+    def get_params_dependent_on_data(
+        self, params: dict[str, Any], data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Draw the displacements of this item."""
+        shape = (self.steps, self.steps, 2)
+        coarse = self.random_generator.normal(0, self.sigma, shape).astype(np.float32)
+        return {"field": elastic_field(coarse, params["shape"][:2])}
+
+    def apply(self, img: Array, field: npt.NDArray[np.float32], **params: Any) -> Array:
+        """Deform the image."""
+        return _remap(img, field, cv2.INTER_LINEAR)
+
+    def apply_to_mask(self, mask: Array, field: npt.NDArray[np.float32], **params: Any) -> Array:
+        """Deform the mask."""
+        return _remap(mask, field, cv2.INTER_NEAREST)
+
+
+def elastic_field(
+    coarse: npt.NDArray[np.float32], size: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Displacements (H, W, 2) of every pixel from those of a grid (S, S, 2), bicubically.
+
+    The grid's outer points lie on the image's corners.
+    """
+    along = [np.linspace(0, len(coarse) - 1, side, dtype=np.float32) for side in size]
+    x, y = np.meshgrid(along[1], along[0])
+    field = cv2.remap(coarse, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(field, np.float32)
+
+
+def _remap(picture: Array, field: npt.NDArray[np.float32], how: int) -> Array:
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
+    at = x + field[..., 0], y + field[..., 1]
+    moved = cv2.remap(picture, *at, how, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(moved, np.uint8).reshape(picture.shape)
+
+
+OWN = {"GridElastic": GridElastic}
+
+
+class Augmentation:
+    """Transforms by name, drawn for each item from (seed, epoch, case) and from nothing else.
+
+    Args:
+        transforms: albumentations' names (and `GridElastic`), each with its arguments, in the
+            order of their application. OpenCV's constants may be given by name.
+        seed: with epoch and case decides what is drawn.
+
+    Raises:
+        ConfigError: an unknown transform or argument.
+    """
+
+    def __init__(self, transforms: Mapping[str, Any], seed: int) -> None:
+        self.seed = seed
+        self._compose = albumentations.Compose(_build_all(transforms, "augment"))
+
+    def __call__(self, image: Array, mask: Array, epoch: int, index: int) -> tuple[Array, Array]:
+        """Augment ``image`` (H, W, C) uint8 with its ``mask`` (H, W) uint8."""
+        source = np.random.SeedSequence([self.seed, epoch, index])
+        python = random.Random(int(source.generate_state(1, np.uint64)[0]))
+        self._compose.set_random_state(np.random.default_rng(source), python)
+        changed = self._compose(image=np.ascontiguousarray(image), mask=np.ascontiguousarray(mask))
+        return changed["image"], changed["mask"]
+
+
+def _build_all(transforms: Mapping[str, Any], where: str) -> list[Any]:
+    return [_build(str(name), options, where) for name, options in transforms.items()]
+
+
+def _build(name: str, options: Any, where: str) -> Any:
+    kind = OWN.get(name) or getattr(albumentations, name, None)
+    kinds = (albumentations.BasicTransform, albumentations.BaseCompose)
+    if not (isinstance(kind, type) and issubclass(kind, kinds)):
+        close = get_close_matches(name, [*OWN, *dir(albumentations)], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see albumentations' list of transforms"
+        raise ConfigError(f"{where}.{name}: no such transform; {hint}")
+    arguments = _plain(options or {})
+    if "transforms" in arguments:  # OneOf, SomeOf, Sequential
+        arguments["transforms"] = _build_all(arguments["transforms"], f"{where}.{name}")
+    if issubclass(kind, albumentations.BasicTransform) and name not in OWN:
+        arguments["strict"] = True  # or an argument that does not exist is passed over
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}.{name}: {' '.join(str(error).split())}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Plain containers, and OpenCV's constants for their names."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, str):
+        return getattr(cv2, value, value) if value.startswith(("INTER_", "BORDER_")) else value
+    return [_plain(each) for each in value] if isinstance(value, Sequence) else value

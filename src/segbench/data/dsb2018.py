@@ -1,0 +1,56 @@
+"""2018 Data Science Bowl, stage 1 (BBBC038): nuclei in microscopy images of nine sizes.
+
+Caicedo et al., Nature Methods 16 (2019). Layout, as published:
+``stage1_train/<id>/images/<id>.png`` and ``stage1_train/<id>/masks/*.png``, one for each nucleus.
+"""
+
+import os
+from typing import ClassVar
+
+import numpy as np
+
+from segbench.data.base import SegmentationDataModule
+from segbench.data.prepared import Case
+from segbench.data.transforms import Array
+from segbench.errors import DataError
+
+
+class DSB2018DataModule(SegmentationDataModule):
+    """Nuclei against background; the instance masks of an image are merged."""
+
+    folder_name: ClassVar[str] = "dsb2018"
+    source: ClassVar[str] = (
+        "get stage1_train.zip (BBBC038v1, Broad Bioimage Benchmark Collection) and unpack it so "
+        "that data/dsb2018/stage1_train/<id>/images/<id>.png exists"
+    )
+
+    def find_cases(self) -> list[Case]:
+        """One case for each folder in ``stage1_train``."""
+        stage = self.find_root() / "stage1_train"
+        if not stage.is_dir():
+            raise DataError(f"{stage}: no such folder; {self.source}")
+        folders = [entry for entry in os.scandir(stage) if entry.is_dir()]
+        if not folders:
+            raise DataError(f"{stage}: holds no cases; {self.source}")
+        return [case for case in map(self._find_case, folders) if case]
+
+    def _find_case(self, folder: os.DirEntry[str]) -> Case | None:
+        image, masks = f"{folder.path}/images/{folder.name}.png", f"{folder.path}/masks"
+        names = os.listdir(masks) if os.path.isdir(masks) else []
+        names = sorted(name for name in names if name.endswith(".png"))
+        if not os.path.isfile(image):
+            fault = f"{image}: missing; restore it or remove {folder.path}"
+        elif not names:
+            fault = f"{masks}: no masks (*.png); restore them or remove {folder.path}"
+        else:
+            return Case(folder.name, (image, *(f"{masks}/{name}" for name in names)))
+        self.on_fault(DataError(fault))
+        return None
+
+    def merge_masks(self, case: Case, masks: list[Array]) -> Array:
+        """1 wherever any of the nuclei's masks is set."""
+        sizes = {mask.shape for mask in masks}
+        if len(sizes) > 1:
+            raise DataError(f"{case.masks[0].parent}: masks of different sizes {sorted(sizes)}")
+        merged: Array = (np.maximum.reduce(masks) > 127).astype(np.uint8)
+        return merged

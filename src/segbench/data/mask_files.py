@@ -1,0 +1,146 @@
+"""The ways in which mask files say what each pixel is: class ids, grey values, colours, or bits."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from segbench.data.transforms import Array, decode
+from segbench.errors import ConfigError, DataError
+
+Palette = Mapping[str, Sequence[int]]
+_SHOWN = 8  # values or colours in a message
+
+
+def check_values(values: Sequence[int] | None, num_classes: int) -> list[int] | None:
+    """``data.mask_values`` as a plain list.
+
+    Raises:
+        ConfigError: not one grey value for each class.
+    """
+    if values is None:
+        return None
+    plain = list(values)
+    if len(set(plain)) != num_classes or len(plain) != num_classes:
+        raise ConfigError(
+            f"data.mask_values={plain}: expected {num_classes} different grey values, one for each "
+            "of data.class_names, such as [0, 255] for two"
+        )
+    return plain
+
+
+def check_palette(
+    palette: Palette | None, class_names: Sequence[str], ignore_index: int
+) -> dict[int, int] | None:
+    """``data.palette`` as labels by colours r·2¹⁶ + g·2⁸ + b.
+
+    Raises:
+        ConfigError: a class without a colour, a colour without a class, or no colour at all.
+    """
+    if palette is None:
+        return None
+    labels = {name: k for k, name in enumerate(class_names)} | {"ignore": ignore_index}
+    wrong = [n for n, colour in palette.items() if n not in labels or len(list(colour)) != 3]
+    missing = [name for name in class_names if name not in palette]
+    found = {_packed(palette[name]): labels[name] for name in palette if name not in wrong}
+    if wrong or missing or len(found) < len(palette):
+        raise ConfigError(
+            f"data.palette: expected a different [r, g, b] for each of {list(class_names)} (and "
+            f"for ignore), got {[str(name) for name in palette]}"
+        )
+    return found
+
+
+def _packed(colour: Sequence[int]) -> int:
+    red, green, blue = colour
+    return (red << 16) | (green << 8) | blue
+
+
+def read_ids(
+    content: bytes,
+    file: Path,
+    values: list[int] | None,
+    palette: dict[int, int] | None,
+    ignore_index: int,
+) -> Array:
+    """Class ids (H, W) of a mask that holds them, grey values for them, or colours.
+
+    Raises:
+        DataError: a value or colour that stands for nothing.
+    """
+    if palette is not None:
+        stored = decode(content, file, "RGB").astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+        return _translate(stored, palette, file, "data.palette")
+    stored = _one_channel(decode(content, file), file).astype(np.int64)
+    if values is not None:
+        if stored.max() == 1 and 1 not in values and len(values) == 2:  # a file of one bit
+            stored = stored * max(values)
+        known = {ignore_index: ignore_index} | {value: k for k, value in enumerate(values)}
+        return _translate(stored, known, file, "data.mask_values")
+    if stored.max() > 255 or stored.min() < 0:
+        found = sorted({*stored.ravel().tolist()} - set(range(256)))
+        raise DataError(
+            f"{file}: labels {found[:_SHOWN]} in the mask; expected class ids up to 255"
+        )
+    return stored.astype(np.uint8)
+
+
+def _one_channel(stored: npt.NDArray[np.generic], file: Path) -> npt.NDArray[np.generic]:
+    """The one channel (H, W) of a grey mask, however it is stored."""
+    if stored.dtype.kind == "f":
+        raise DataError(f"{file}: floating-point numbers; expected 8 or 16 bits: convert the file")
+    if stored.ndim == 2:
+        return stored
+    colours = stored[:, :, : 3 if stored.shape[2] >= 3 else 1]
+    if (colours != colours[:, :, :1]).any():
+        found = np.unique(colours.reshape(-1, 3), axis=0)[:_SHOWN].tolist()
+        raise DataError(
+            f"{file}: a coloured mask, with {found}; say which class each is with "
+            "data.palette='{background: [0, 0, 0], …}'"
+        )
+    return colours[:, :, 0]
+
+
+def _translate(
+    stored: npt.NDArray[np.int64], known: Mapping[int, int], file: Path, option: str
+) -> Array:
+    found, places = np.unique(stored, return_inverse=True)
+    foreign = [value for value in found.tolist() if value not in known]
+    if foreign:
+        if option == "data.palette":
+            foreign = [[v >> 16, v >> 8 & 255, v & 255] for v in foreign[:_SHOWN]]
+        raise DataError(
+            f"{file}: {foreign[:_SHOWN]} in the mask, which {option} does not name; complete it, "
+            "or mend the mask (JPEG blurs labels: PNG keeps them)"
+        )
+    labels = np.array([known[value] for value in found.tolist()], np.uint8)
+    return labels[places].reshape(stored.shape)
+
+
+def read_set(content: bytes, file: Path) -> Array:
+    """Where (H, W) the mask of a single class is set: 0 or 1."""
+    stored = _one_channel(decode(content, file), file)
+    top = 65535 if stored.dtype.itemsize > 1 else 255
+    values = stored.astype(np.int64)
+    found = np.unique(values)
+    two = len(found) == 1 or (len(found) == 2 and found[0] == 0)
+    is_set: Array = (values > (0 if two else top // 2)).astype(np.uint8)
+    return is_set
+
+
+def label(files: Sequence[Path], masks: Sequence[Array], labels: Sequence[int]) -> Array:
+    """Class ids from masks of one class each; the later of two that overlap stands.
+
+    Raises:
+        DataError: masks of different sizes.
+    """
+    merged = np.zeros_like(masks[0])
+    for file, mask, number in zip(files, masks, labels, strict=True):
+        if mask.shape != merged.shape:
+            raise DataError(
+                f"{file}: the mask is {mask.shape[::-1]} (width, height), that of another class "
+                f"of this image {merged.shape[::-1]}; all must have the image's size"
+            )
+        merged[mask > 0] = number
+    return merged

@@ -1,0 +1,55 @@
+"""PH2: 200 dermoscopic images of melanocytic lesions, of slightly different sizes.
+
+Mendonça et al., EMBC 2013. Layout, as published: in ``PH2Dataset/PH2 Dataset images/IMDxxx`` the
+image ``IMDxxx_Dermoscopic_Image/IMDxxx.bmp`` and its mask of one bit
+``IMDxxx_lesion/IMDxxx_lesion.bmp``.
+"""
+
+import os
+from typing import ClassVar
+
+import numpy as np
+
+from segbench.data.base import SegmentationDataModule
+from segbench.data.prepared import Case
+from segbench.data.transforms import Array
+from segbench.errors import DataError
+
+_FOLDER = "PH2 Dataset images"
+
+
+class PH2DataModule(SegmentationDataModule):
+    """Lesions against skin."""
+
+    folder_name: ClassVar[str] = "ph2"
+    source: ClassVar[str] = (
+        "get PH2Dataset.rar from the ADDI project (https://www.fc.up.pt/addi/ph2%20database.html) "
+        f"and unpack it so that data/ph2/PH2Dataset/{_FOLDER}/IMD002 exists"
+    )
+
+    def find_cases(self) -> list[Case]:
+        """One case for each folder ``IMDxxx``."""
+        root = self.find_root()
+        candidates = [root / "PH2Dataset" / _FOLDER, root / _FOLDER]
+        folder = next((each for each in candidates if each.is_dir()), None)
+        if folder is None:
+            raise DataError(f"{candidates[0]}: no such folder; {self.source}")
+        folders = [each for each in os.scandir(folder) if each.name.startswith("IMD")]
+        if not folders:
+            raise DataError(f"{folder}: holds no folders IMDxxx; {self.source}")
+        return [case for case in map(self._find_case, folders) if case]
+
+    def _find_case(self, folder: os.DirEntry[str]) -> Case | None:
+        name = folder.name
+        image = f"{folder.path}/{name}_Dermoscopic_Image/{name}.bmp"
+        mask = f"{folder.path}/{name}_lesion/{name}_lesion.bmp"
+        for file in (image, mask):
+            if not os.path.isfile(file):
+                self.on_fault(DataError(f"{file}: missing; restore it or remove {folder.path}"))
+                return None
+        return Case(name, (image, mask))
+
+    def merge_masks(self, case: Case, masks: list[Array]) -> Array:
+        """1 wherever the lesion's mask is set."""
+        lesion: Array = (masks[0] > 127).astype(np.uint8)
+        return lesion

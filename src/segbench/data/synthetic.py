@@ -1,0 +1,117 @@
+"""Generated microscopy-like images: textured cells that overlap, blurred, noisy, of many sizes.
+
+Each image follows from (split seed excepted) its index and the number of classes alone, so every
+machine draws the same ones and nothing is downloaded.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from segbench.data.base import SegmentationDataModule
+from segbench.data.prepared import Case, Decoded
+from segbench.errors import ConfigError
+
+Floats = npt.NDArray[np.float32]
+
+
+class SyntheticDataModule(SegmentationDataModule):
+    """``count`` generated images of cells in ``num_classes`` - 1 kinds, and background.
+
+    The images are 64 to 112 pixels wide and high, so that scoring at the original resolution
+    differs from scoring at the network's. Further arguments: `SegmentationDataModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int = 160,
+        num_classes: int = 2,
+        class_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        if count < 3 or not 2 <= num_classes <= 8:
+            raise ConfigError(
+                f"data.count={count}, data.num_classes={num_classes}: the synthetic data set takes "
+                "3 images or more (one for each part) and 2 to 8 classes"
+            )
+        kinds = [f"cell{k}" if num_classes > 2 else "cell" for k in range(1, num_classes)]
+        names = class_names or ["background", *kinds]
+        super().__init__(class_names=names, num_classes=num_classes, **options)
+        if self.in_channels not in (1, 3):
+            raise ConfigError(f"data.in_channels={self.in_channels}: generated with 3, or 1")
+        self.count = count
+
+    def find_cases(self) -> list[Case]:
+        """Numbered, with no files."""
+        return [Case(f"{index:05d}") for index in range(self.count)]
+
+    def read(self, case: Case) -> Decoded:
+        """Draw the image of that number."""
+        image, mask = draw_cells(int(case.id), self.num_classes)
+        if self.in_channels == 1:
+            image = image.mean(axis=2, keepdims=True).astype(np.uint8)
+        return Decoded(image, mask, hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest())
+
+
+def draw_cells(
+    index: int, num_classes: int = 2
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Image (H, W, 3) and mask (H, W) number ``index``, both uint8."""
+    rng = np.random.default_rng([2018, index, num_classes])
+    height, width = rng.integers(64, 113, size=2)
+    image = _background(rng, height, width)
+    mask = np.zeros((height, width), np.uint8)
+    for _ in range(rng.integers(4, 14)):
+        kind = int(rng.integers(1, num_classes))
+        inside = _outline(rng, height, width)
+        _paint(rng, image, inside, kind)
+        mask[inside > 0.5] = kind
+    image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))  # type: ignore[assignment]
+    image += rng.normal(0, rng.uniform(0.02, 0.09), image.shape).astype(np.float32)
+    return (image.clip(0, 1) * 255).astype(np.uint8), mask
+
+
+def _texture(rng: np.random.Generator, height: int, width: int, scale: float) -> Floats:
+    """Smooth noise (H, W, 1) of unit deviation whose grains are ``scale`` pixels wide."""
+    noise = rng.normal(size=(height, width)).astype(np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), scale))
+    unit: Floats = (smooth / smooth.std())[:, :, None]
+    return unit
+
+
+def _background(rng: np.random.Generator, height: int, width: int) -> Floats:
+    colour = rng.uniform(0.15, 0.55) + rng.normal(0, 0.03, 3).astype(np.float32)
+    shading = _texture(rng, height, width, 25) * rng.uniform(0.02, 0.08)
+    grain = _texture(rng, height, width, 2.5) * rng.uniform(0.02, 0.06)
+    picture: Floats = (colour + shading + grain).astype(np.float32)
+    return picture
+
+
+def _outline(rng: np.random.Generator, height: int, width: int) -> Floats:
+    """Coverage (H, W) in [0, 1] of a wobbly ellipse, soft over its last pixel."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    dy, dx = y - rng.uniform(0, height), x - rng.uniform(0, width)
+    turn = rng.uniform(0, np.pi)
+    a, b = rng.uniform(4, 15), rng.uniform(0.55, 1.0)
+    u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
+    angle = np.arctan2(v, u)
+    wobble = 1 + rng.uniform(0, 0.15) * np.sin(rng.integers(2, 5) * angle + rng.uniform(0, 6.3))
+    distance = np.hypot(u, v / b) - a * wobble
+    coverage: Floats = (0.5 - distance).clip(0, 1).astype(np.float32)
+    return coverage
+
+
+def _paint(rng: np.random.Generator, image: Floats, inside: Floats, kind: int) -> None:
+    """Blend a cell into the image: its kind decides the tint and the grain, chance the contrast."""
+    height, width = inside.shape
+    hue = 2.4 * kind + np.array([0, 2.1, 4.2], np.float32)
+    contrast = rng.uniform(0.12, 0.4)
+    tint = contrast * (1 + 0.5 * np.cos(hue))
+    grain = _texture(rng, height, width, 1 + kind) * rng.uniform(0.03, 0.12)
+    alpha = (inside * rng.uniform(0.7, 1.0))[:, :, None]
+    image += alpha * (tint + grain).astype(np.float32)

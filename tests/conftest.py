@@ -1,0 +1,45 @@
+"""What several test files need: small cells, and the real samples where they are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+# Small operations on several threads wait for one another, without end on a shared machine.
+os.environ["OMP_NUM_THREADS"] = "1"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+# A cell of a few seconds: a tiny network on small generated images.
+TINY = (
+    "model.base_channels=4",
+    "model.depth=2",
+    "data.count=20",
+    "data.size=32",
+    "trainer.max_epochs=2",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def segbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`segbench("model=unet", …)` runs the command line in an empty folder; returns its code."""
+    from segbench.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr("sys.argv", ["segbench"])
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    return lambda *words: main(list(words))
+
+
+def only_cell(folder: Path, name: str = "default") -> Path:
+    """The one cell in outputs/<name>."""
+    cells = [each for each in (folder / "outputs" / name).iterdir() if each.is_dir()]
+    assert len(cells) == 1, cells
+    return cells[0]

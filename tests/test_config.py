@@ -1,0 +1,87 @@
+"""Every YAML composes and builds, and the cell's name follows from what it changes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from segbench.config import CONF, cell_hash, compose, config_groups
+from segbench.targets import check_targets
+
+GROUPS = config_groups()
+CHOICES = [
+    f"{group}={option}"
+    for group, options in GROUPS.items()
+    for option in options
+    if group != "experiment"
+]
+
+
+def test_there_are_configs() -> None:
+    assert len(CHOICES) > 20
+    assert {"unet", "unet_vgg", "unetpp", "unetpp_ds"} <= set(GROUPS["model"])
+    assert {"bce", "dice", "bce_dice"} <= set(GROUPS["loss"])
+    assert {"synthetic", "dsb2018"} <= set(GROUPS["data"])
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_yaml_composes_and_names_what_exists(choice: str) -> None:
+    check_targets(compose(overrides=[choice]))
+
+
+@pytest.mark.parametrize("name", GROUPS.get("experiment", []))
+def test_every_experiment_composes(name: str) -> None:
+    check_targets(compose(overrides=[f"experiment={name}"]))
+
+
+@pytest.mark.parametrize("loss", GROUPS["loss"])
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_every_loss_takes_every_networks_logits(loss: str, num_classes: int) -> None:
+    words = [f"loss={loss}", f"data.num_classes={num_classes}", "model.base_channels=4"]
+    cfg = compose(overrides=[*words, "model.depth=2"])
+    logits = instantiate(cfg.model)(torch.randn(2, 3, 16, 16))
+    assert logits.shape == (2, 1 if num_classes == 2 else num_classes, 16, 16)
+    target = torch.randint(0, num_classes, (2, 16, 16))
+    criterion = instantiate(cfg.loss)
+    criterion(logits, target).backward()
+
+
+def test_the_hash_changes_with_the_result_and_with_nothing_else() -> None:
+    def digest(*words: str) -> str:
+        import hydra
+
+        from segbench.config import register_resolvers
+
+        register_resolvers()
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return cell_hash(hydra.compose("config", list(words), return_hydra_config=True))
+
+    same = digest()
+    for word in ("name=other", "overwrite=true", "debug=true", "logger=csv", "data.num_workers=3"):
+        assert digest(word) == same, word
+    for word in (
+        "seed=1",
+        "optimizer.lr=0.1",
+        "data.size=48",
+        "model=unetpp",
+    ):
+        assert digest(word) != same, word
+    moved = ("data.root=/elsewhere", "data.cache=/x")
+    assert digest("data=dsb2018") == digest("data=dsb2018", *moved)
+
+
+def test_the_command_line_prints_the_cell(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "segbench", "model=unetpp", "--cfg", "job"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "_target_: segbench.models.unetpp." in done.stdout
+    assert "max_epochs:" in done.stdout
+    assert not (tmp_path / "outputs").exists()

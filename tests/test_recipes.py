@@ -1,0 +1,190 @@
+"""Training recipes: each combination resumes exactly, and does what its name says."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from conftest import TINY, only_cell
+from segbench.config import config_groups
+from segbench.report.record import read_record
+
+Run = Callable[..., int]
+SMALL = (*TINY[:-1], "trainer.max_epochs=4", "logger=csv")
+RECIPES = [
+    *((f"scheduler={name}",) for name in config_groups()["scheduler"]),
+    *((f"optimizer={name}",) for name in config_groups()["optimizer"]),
+    ("scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=1.0"),  # acts each epoch
+    ("callbacks=ema", "optimizer=sgd", "scheduler=onecycle", "model.dropout=0.3"),
+    ("trainer.accumulate_grad_batches=3", "trainer.gradient_clip_val=0.1", "optimizer=adamw"),
+    ("callbacks.early_stopping.patience=1", "optimizer.lr=0.0"),  # stops after epoch 2
+]
+
+
+class Stopped(BaseException):
+    """As sudden as a kill, but it leaves the process to the tests."""
+
+
+class StopAt(Callback):
+    """Raises at the first batch of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, *_: object
+    ) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise Stopped
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=" ".join)
+def test_a_recipe_resumes_exactly(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: tuple[str, ...]
+) -> None:
+    import segbench.experiment as experiment
+
+    assert segbench(*SMALL, *recipe, "name=whole") == 0
+    original = experiment.build_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            experiment,
+            "build_trainer",
+            lambda cfg, folder, own: original(cfg, folder, [*own, StopAt(2)]),
+        )
+        if "early_stopping" not in recipe[0]:
+            with pytest.raises(Stopped):
+                segbench(*SMALL, *recipe, "name=killed")
+    assert segbench(*SMALL, *recipe, "name=killed") == 0
+    whole, killed = only_cell(tmp_path, "whole"), only_cell(tmp_path, "killed")
+    assert whole.name == killed.name
+    for file in ("curves.csv", "scores.csv"):
+        assert (whole / file).read_text() == (killed / file).read_text()
+    assert read_record(whole)["best_epoch"] == read_record(killed)["best_epoch"]
+
+
+def test_stopped_early_and_killed_before_the_test_it_trains_no_more(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import segbench.experiment as experiment
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    words = (*SMALL, "callbacks.early_stopping.patience=1", "optimizer.lr=0.0")
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "_score", stop)
+        with pytest.raises(Stopped):
+            segbench(*words)
+    curves = (only_cell(tmp_path) / "curves.csv").read_bytes()
+    assert len(pd.read_csv(only_cell(tmp_path) / "curves.csv")) == 2
+    assert segbench(*words) == 0
+    assert (only_cell(tmp_path) / "curves.csv").read_bytes() == curves
+    assert read_record(only_cell(tmp_path))["epochs"] == 2
+
+
+def learning_rates(folder: Path) -> list[float]:
+    return pd.read_csv(only_cell(folder) / "curves.csv")["lr"].tolist()
+
+
+def test_schedules_do_what_they_say(segbench: Run, tmp_path: Path) -> None:
+    expected = {
+        "none": [1, 1, 1, 1],
+        "cosine": [1, 0.853553, 0.5, 0.146447],
+        "poly": [1, 0.75**0.9, 0.5**0.9, 0.25**0.9],
+    }
+    for name, factors in expected.items():
+        assert segbench(*SMALL, f"scheduler={name}", f"name={name}", "optimizer.lr=0.01") == 0
+        rates = pd.read_csv(only_cell(tmp_path, name) / "curves.csv")["lr"]
+        assert rates.tolist() == pytest.approx([0.01 * factor for factor in factors], rel=1e-5)
+
+
+def test_plateau_lowers_the_rate_when_nothing_rises(segbench: Run, tmp_path: Path) -> None:
+    never = ("scheduler.patience=0", "scheduler.threshold=1.0", "scheduler.factor=0.5")
+    assert segbench(*SMALL, "scheduler=plateau", *never, "optimizer.lr=0.01") == 0
+    assert learning_rates(tmp_path) == pytest.approx([0.01, 0.01, 0.005, 0.0025])
+
+
+def test_averaged_weights_are_what_is_selected(segbench: Run, tmp_path: Path) -> None:
+    # An average that never moves stays at the start: the best weights are the initial ones.
+    words = (*SMALL, "callbacks=ema", "callbacks.ema.decay=1.0", "+callbacks.ema.use_buffers=false")
+    assert segbench(*words, "trainer.max_epochs=1") == 0
+    folder = only_cell(tmp_path) / "checkpoints"
+    best = torch.load(folder / "best.ckpt", weights_only=True)["state_dict"]
+    last = torch.load(folder / "last.ckpt", weights_only=True)
+    assert set(torch.load(folder / "best.ckpt", weights_only=True)) == {
+        "epoch",
+        "global_step",
+        "state_dict",
+    }
+    name = "network.head.weight"
+    assert torch.equal(best[name], last["state_dict"][name])
+    assert not torch.equal(best[name], last["current_model_state"][name])
+
+
+def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(segbench: Run, tmp_path: Path) -> None:
+    words = (
+        "model=resnet34_unet",
+        "model.encoder=resnet18",
+        "data.count=12",
+        "data.size=32",
+        "logger=csv",
+        "trainer.max_epochs=2",
+    )
+    assert segbench(*words, "callbacks.freeze_encoder.epochs=1") == 0
+    assert segbench(*words, "callbacks.freeze_encoder.epochs=2", "name=both") == 0
+    states = [
+        torch.load(only_cell(tmp_path, name) / "checkpoints/last.ckpt", weights_only=True)
+        for name in ("default", "both")
+    ]
+    import segbench.experiment as experiment
+    from segbench.config import compose
+
+    experiment.seed_everything(0, workers=True, verbose=False)
+    fresh = experiment.instantiate(compose(overrides=[*words]).model)
+    encoder = {id(parameter) for parameter in fresh.encoder_parameters()}
+    names = [name for name, p in fresh.named_parameters() if id(p) in encoder]
+    assert names
+    start = fresh.state_dict()
+    thawed, frozen = (state["state_dict"] for state in states)
+    assert all(torch.equal(frozen[f"network.{name}"], start[name]) for name in names)
+    assert not all(torch.equal(thawed[f"network.{name}"], start[name]) for name in names)
+    statistics = [f"{name[: -len('weight')]}running_mean" for name in names]
+    for name in filter(start.__contains__, statistics):
+        assert torch.equal(frozen[f"network.{name}"], start[name])
+
+
+def test_freezing_without_an_encoder_is_refused(
+    segbench: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench(*SMALL, "callbacks.freeze_encoder.epochs=1") == 2
+    assert "UNet has no pretrained encoder" in capsys.readouterr().err
+
+
+def test_balanced_weights_come_from_the_training_part(segbench: Run, tmp_path: Path) -> None:
+    words = ("loss=ce", "loss.class_weights=balanced", "data.num_classes=3")
+    assert segbench(*SMALL, *words) == 0
+    state = torch.load(only_cell(tmp_path) / "checkpoints/last.ckpt", weights_only=True)
+    weights = next(v for k, v in state["state_dict"].items() if k.startswith("loss."))
+    from hydra.utils import instantiate
+
+    from segbench.config import compose
+
+    data = instantiate(compose(overrides=[*SMALL, *words]).data)
+    data.setup()
+    masks = data.prepared.masks[data.parts["train"]]
+    counts = torch.tensor([(masks == c).sum() for c in range(3)])
+    assert torch.allclose(weights, counts.sum() / (3 * counts.float()))
+
+
+def test_a_diverged_run_fails_with_its_reason(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench(*SMALL, "optimizer=sgd", "optimizer.lr=1e30") == 1
+    assert "the training loss became" in capsys.readouterr().err
+    record = read_record(only_cell(tmp_path))
+    assert record["status"] == "failed"
+    assert "lower optimizer.lr" in record["error"]
