@@ -1,33 +1,33 @@
 """One cell's life: seed, build, fit, select on val, test once, record. Resumes what was killed."""
 
 import logging
-import os
 import shutil
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
-from segbench.callbacks.life import Cost, EpochBar, EpochLines, EpochSeed
+from segbench.callbacks.life import Cost, EpochSeed
 from segbench.data.base import SegmentationDataModule, as_size
-from segbench.errors import ConfigError, SegbenchError
-from segbench.hardware import auto_precision, count_flops, environment
+from segbench.data.transforms import normalise
+from segbench.errors import SegbenchError
+from segbench.hardware import count_flops, environment
+from segbench.logs import log_to
 from segbench.losses.weights import needs_pixel_counts
 from segbench.memory import peak_memory
 from segbench.metrics.scores import aggregate, score_table
 from segbench.oom import Footprint, advice, is_out_of_memory
+from segbench.report.panels import chosen_cases, draw_panel, write_panels
 from segbench.report.record import (
     CONFIG,
     SCORES,
@@ -38,9 +38,10 @@ from segbench.report.record import (
     write_record,
     write_text,
 )
-from segbench.task import SegmentationTask
+from segbench.task import SegmentationTask, resize_logits
+from segbench.trainer import BEST, build_trainer
+from segbench.types import predicted_labels
 
-MONITOR, BEST = "val/iou", "best"
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +51,7 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
     Whatever ends it early is recorded with what is known by then: ``failed`` with the error,
     ``interrupted`` (Ctrl-C, SIGTERM), or ``running`` (killed).
     """
-    with _alone_in(folder), _log_to(folder / "log.txt"):
+    with _alone_in(folder), log_to(folder / "log.txt"):
         if cfg.overwrite:
             _empty(folder)
         record: Record = {"status": "running", "error": None, "choices": choices}
@@ -133,55 +134,6 @@ def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTas
     )
 
 
-def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer:
-    """Lightning's Trainer with the cell's checkpoints, loggers and progress."""
-    _check_devices(cfg.trainer)
-    precision = cfg.trainer.precision
-    if precision == "auto":
-        precision = auto_precision(cfg.trainer.accelerator)
-    keep: dict[str, Any] = {
-        "dirpath": folder / "checkpoints",
-        "enable_version_counter": False,  # a resumed run takes the place of what it repeats
-        "save_on_train_epoch_end": True,
-    }
-    bar = EpochBar(leave=False) if sys.stdout.isatty() else EpochLines()
-    callbacks = [
-        *own,
-        *(instantiate(each) for each in cfg.callbacks.values() if each),
-        bar,
-        ModelCheckpoint(**keep, filename=BEST, monitor=MONITOR, mode="max"),
-        ModelCheckpoint(**keep, filename="last"),
-    ]
-    try:
-        trainer: Trainer = instantiate(
-            cfg.trainer,
-            precision=precision,
-            callbacks=callbacks,
-            logger=[instantiate(each) for each in cfg.logger.values() if each],
-            plugins=[WholeCheckpoints()],
-            enable_model_summary=False,
-            enable_progress_bar=isinstance(bar, EpochBar),
-            default_root_dir=str(folder),
-        )
-    except Exception as error:  # Hydra wraps what Lightning says of a bad combination
-        cause = error.__cause__ or error
-        if isinstance(cause, MisconfigurationException | ValueError):
-            raise ConfigError(f"trainer: {' '.join(str(cause).split())}") from error
-        raise
-    return trainer
-
-
-def _check_devices(trainer: DictConfig) -> None:
-    """Lightning starts as many processes on a CPU as it is told to; thousands, if need be."""
-    on_cpu = trainer.accelerator == "cpu" or not torch.cuda.is_available()
-    cores = os.cpu_count() or 1
-    if on_cpu and isinstance(trainer.devices, int) and trainer.devices > cores:
-        raise ConfigError(
-            f"trainer.devices={trainer.devices}: each is a process here, on {cores} cores; "
-            "1 uses them all"
-        )
-
-
 def _fit(
     trainer: Trainer, task: SegmentationTask, data: SegmentationDataModule, folder: Path
 ) -> None:
@@ -228,27 +180,32 @@ def _score(
     if part == "test":
         with whole_file(folder / SCORES) as temporary:
             table.to_csv(temporary, index=False)
+        _draw_panels(trainer, task, data, table, folder)
     return aggregate(table, data.class_names)
 
 
-class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there, whenever the process is killed.
-
-    Lightning writes to a temporary file too, but in the system's temporary folder: where that is
-    another disk, its move is a copy, which can stop half-way.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        """Write beside the final name, then rename; of the best epoch the weights are enough.
-
-        Lightning's own ``save_weights_only`` would leave out what callbacks say: averaged weights.
-        """
-        if Path(path).stem == BEST:
-            checkpoint = {key: checkpoint[key] for key in ("epoch", "global_step", "state_dict")}
-        with whole_file(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+def _draw_panels(
+    trainer: Trainer,
+    task: SegmentationTask,
+    data: SegmentationDataModule,
+    table: pd.DataFrame,
+    folder: Path,
+) -> None:
+    """The best, median and worst test image, at their own sizes."""
+    places = {case.id: place for place, case in enumerate(data.cases)}
+    rows = []
+    for name, (id_, iou) in chosen_cases(table).items():
+        place = places[id_]
+        case = data.read(data.cases[place])
+        prepared = torch.from_numpy(data.prepared.images[[place]]).permute(0, 3, 1, 2)
+        with torch.inference_mode(), trainer.precision_plugin.forward_context():
+            logits = task(normalise(prepared.to(task.device)))
+        labels = predicted_labels(resize_logits(logits.float(), case.mask.shape))
+        label = labels[0].cpu().numpy().astype(np.uint8)
+        panel = draw_panel(case.image, case.mask, label, data.num_classes, data.ignore_index)
+        rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
+    heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
+    write_panels(folder / "panels" / "test.png", rows, heads)
 
 
 @contextmanager
@@ -260,43 +217,6 @@ def _alone_in(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise SegbenchError(f"{folder}: another process is running this cell") from error
-
-
-@contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """Write what libraries say to ``path`` instead of the screen; warnings go to both."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    # These bring a handler of their own, which prints, and keep their words from the root's.
-    talkative = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
-    before = [(each, each.handlers, each.propagate) for each in talkative]
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    for each in talkative:
-        each.handlers, each.propagate = [], True
-    try:
-        with warnings.catch_warnings():
-            _silence_known()
-            yield
-    finally:
-        root.removeHandler(handler)
-        handler.close()
-        for each, handlers, propagate in before:
-            each.handlers, each.propagate = handlers, propagate
-
-
-def _silence_known() -> None:
-    """Warnings of a normal run that its user can do nothing about; all others are shown."""
-    known = (
-        ("The '.*_dataloader' does not have many workers", "images lie prepared: none are needed"),
-        ("Checkpoint directory .* exists and is not empty", "that is what resuming means"),
-        (".*LeafSpec.*", "Lightning 2.6 asks torch for a class that torch deprecated"),
-        ("The number of training batches .* is smaller than the logging interval", "by epoch"),
-        ("You're resuming from a checkpoint that ended before the epoch ended", "see last.ckpt"),
-    )
-    for message, _ in known:
-        warnings.filterwarnings("ignore", message=message)
 
 
 def _empty(folder: Path) -> None:

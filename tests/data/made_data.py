@@ -58,17 +58,17 @@ def trimap(seed: int) -> np.ndarray:
     return values
 
 
-def make_pets(root: Path, lists: bool = False) -> None:
+def make_pets(root: Path, lists: bool = False, count: int = COUNT) -> None:
     root = root / "oxford-iiit-pet"
-    names = [f"{breed}_{k}" for breed in ("Abyssinian", "beagle") for k in range(COUNT // 2)]
+    names = [f"{breed}_{k}" for breed in ("Abyssinian", "beagle") for k in range(count // 2)]
     for k, name in enumerate(names):
         save(root / "images" / f"{name}.jpg", picture(k))
         save(root / "annotations" / "trimaps" / f"{name}.png", trimap(k))
         (root / "annotations" / "trimaps" / f"._{name}.png").write_bytes(b"macOS leaves these")
     if lists:
-        for file, chosen in (("trainval.txt", names[:4]), ("test.txt", names[4:])):
+        for file, chosen in (("trainval.txt", names[:-2]), ("test.txt", names[-2:])):
             lines = "".join(f"{name} 1 1 1\n" for name in chosen)
-            (root / "annotations" / file).write_text(f"#Image CLASS-ID SPECIES BREED\n{lines}")
+            (root / "annotations" / file).write_text(lines)
 
 
 def make_folder(root: Path, names: str = "abcdef", suffix: str = ".png") -> None:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from segbench.data import duplicates
-from segbench.data.duplicates import groups, near_duplicates, perceptual_hashes, thumbnail
+from segbench.data.duplicates import (
+    duplicate_problems,
+    fingerprint,
+    groups,
+    near_duplicates,
+    perceptual_hashes,
+    thumbnail,
+)
 from segbench.data.synthetic import draw_cells
 from segbench.data.transforms import Array
 
@@ -64,6 +71,16 @@ def test_a_shared_vignette_makes_no_copies() -> None:
 def test_flat_pictures_are_like_nothing() -> None:
     flat = np.stack([np.full((32, 32), value, np.float32) for value in (0, 0, 7, 255)])
     assert near_duplicates(flat) == []
+
+
+def test_flat_pictures_are_copies_only_where_every_pixel_is_the_same() -> None:
+    flat = [np.full((40, 40, 3), value, np.uint8) for value in (0, 9, 0)]
+    pictures = [(name, "train", fingerprint(f)) for name, f in zip("abc", flat, strict=True)]
+    found = duplicate_problems(pictures)
+    assert [problem.message.split(";")[0] for problem in found] == [
+        "a (train): the same picture as c (train)"
+    ]
+    assert duplicate_problems([]) == []
 
 
 def test_hash_survives_brightness_and_tells_pictures_apart() -> None:

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from segbench.colours import IGNORED, class_colour
 from segbench.types import Batch
 
 
@@ -48,13 +49,9 @@ def _grid(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
     return grid
 
 
-# Okabe & Ito's colours, told apart by the colour-blind; class 0 is black, ignored pixels grey.
-_COLOURS = ["000000", "e69f00", "56b4e9", "009e73", "f0e442", "0072b2", "d55e00", "cc79a7"]
-_PALETTE = torch.tensor([[int(c[i : i + 2], 16) for i in (0, 2, 4)] for c in _COLOURS]) / 255
+_PALETTE = torch.tensor([class_colour(label) for label in range(255)] + [IGNORED]) / 255
 
 
 def _paint(labels: Tensor) -> Tensor:
     """Labels (H, W) as colours (3, H, W)."""
-    colours = _PALETTE[labels % len(_PALETTE)]
-    colours[labels == 255] = 0.5
-    return colours.permute(2, 0, 1)
+    return _PALETTE[labels.long()].permute(2, 0, 1)

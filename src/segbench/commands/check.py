@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @collects_failures
 def main(cfg: DictConfig) -> None:
     """Check the data set that ``cfg`` names."""
-    check_targets(cfg)
+    check_targets(cfg, omit=tuple(str(key) for key in cfg if key != "data"))
     from segbench.data.check import check_data  # torch and Lightning take seconds to import
     from segbench.data.contact_sheet import contact_sheet
 
@@ -42,7 +42,7 @@ def main(cfg: DictConfig) -> None:
             contact_sheet(data, samples).save(temporary, "PNG")
         print(f"augmented samples: {sheet}")
     if found["errors"]:
-        raise DataError(f"data: {found['errors']} errors would corrupt results, see above")
+        raise DataError(f"data: would corrupt results (errors above: {found['errors']})")
 
 
 def _progress(looks: Iterable["Look"], total: int) -> Iterable["Look"]:

@@ -1,6 +1,5 @@
 """The doctor: looks at every case once, and at all together, and lists all that is wrong."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.duplicates import SIDE, Floats, groups, near_duplicates, thumbnail
+from segbench.data.duplicates import Fingerprint, duplicate_problems, fingerprint
 from segbench.data.faults import (
+    EMPTY,
     Counts,
     Problem,
     blank_message,
@@ -22,10 +22,10 @@ from segbench.data.faults import (
     label_counts,
 )
 from segbench.data.prepared import Case
-from segbench.errors import DataError
+from segbench.errors import DataError, SegbenchError
 
 Parts = Mapping[str, Sequence[int]]
-_SHOWN = 4  # names of a group of duplicates in its message
+NO_FOREGROUND = "no foreground"
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Look:
     size: tuple[int, int] = (0, 0)  # height, width
     stored: str = ""  # format and mode of the image's file, such as "PNG RGBA"
     counts: Counts = field(default_factory=lambda: np.zeros(256, np.int64))  # pixels of each label
-    digest: bytes = b""  # of the image's pixels
-    thumbnail: Floats = field(default_factory=lambda: np.zeros((SIDE, SIDE), np.float32))
+    fingerprint: Fingerprint | None = None
 
 
 def check_data(
@@ -53,12 +52,11 @@ def check_data(
     cases, problems = find_all(data)
     with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
         looks = list(progress(pool.map(lambda case: look_at(data, case), cases), len(cases)))
-    labels = [np.flatnonzero(look.counts).tolist() for look in looks]
-    parts = data.make_parts(cases, labels, [look.size for look in looks])
-    for look in looks:
-        problems += look.problems
-    problems += missing_classes(data, parts, looks)
-    problems += duplicates(cases, parts, looks)
+    problems += [problem for look in looks for problem in look.problems]
+    parts, unsplit = split_cases(data, cases, looks)
+    problems += [*unsplit, *missing_classes(data, parts, looks), *duplicates(cases, parts, looks)]
+    if any(problem.kind == NO_FOREGROUND for problem in problems):  # says it for all masks
+        problems = [problem for problem in problems if problem.kind != EMPTY]
     problems.sort(key=lambda problem: (problem.severity, problem.kind, problem.file))
     severities = Counter(problem.severity for problem in problems)
     everything = {"all": range(len(cases)), **parts}
@@ -72,18 +70,29 @@ def check_data(
         },
         "problems": [asdict(problem) for problem in problems],
     }
-    return found, {i: cases[i] for i in parts["train"] if not looks[i].problems}
+    return found, {i: cases[i] for i in parts.get("train", ()) if not looks[i].problems}
 
 
 def find_all(data: SegmentationDataModule) -> tuple[list[Case], list[Problem]]:
     """The cases, sorted, and a problem for each that is not whole."""
     faults: list[DataError] = []
-    data.on_fault = faults.append  # type: ignore[method-assign]
+    data.on_fault = faults.append  # type: ignore[assignment, method-assign]
     cases = sorted(data.find_cases(), key=lambda case: case.id)
     return cases, [
         Problem("error", "incomplete", message.partition(": ")[0], message)
         for message in map(str, faults)
     ]
+
+
+def split_cases(
+    data: SegmentationDataModule, cases: Sequence[Case], looks: Sequence[Look]
+) -> tuple[Parts, list[Problem]]:
+    """The parts that training would make; none, and the problem, where it could not."""
+    labels = [np.flatnonzero(look.counts).tolist() for look in looks]
+    try:
+        return data.make_parts(cases, labels, [look.size for look in looks]), []
+    except (SegbenchError, ValueError) as error:  # a case that a list names is broken, say
+        return {}, [Problem("error", "split", "", str(error))]
 
 
 def look_at(data: SegmentationDataModule, case: Case) -> Look:
@@ -92,17 +101,17 @@ def look_at(data: SegmentationDataModule, case: Case) -> Look:
         decoded = data.read(case)
         stored = stored_as(case.image) if case.image else "generated"
     except Exception as error:  # a decoder may raise anything on a broken file
-        file = str(case.image or case.id)
-        known = isinstance(error, DataError)
-        message = str(error) if known else f"{file}: {type(error).__name__}: {error}"
-        return Look([Problem("error", "unreadable", file, message)])
+        text = str(error)
+        file = next((f for f in case.files if text.startswith(f)), (*case.files, case.id)[0])
+        if not isinstance(error, DataError):
+            text = f"{file}: {type(error).__name__}: {text}"
+        return Look([Problem("error", "unreadable", file, text)])
     return Look(
         case_problems(case, decoded, data.class_names, data.ignore_index),
         decoded.mask.shape,
         stored,
         label_counts(decoded.mask),
-        hashlib.sha256(repr(decoded.image.shape).encode() + decoded.image.tobytes()).digest(),
-        thumbnail(decoded.image),
+        fingerprint(decoded.image),
     )
 
 
@@ -122,7 +131,7 @@ def missing_classes(
     total = sum((look.counts for look in looks), start=np.zeros(256, np.int64))
     if total.any() and is_blank(total, data.ignore_index):
         text = blank_message(total, data.class_names, data.ignore_index)
-        return [Problem("error", "no foreground", "", text)]
+        return [Problem("error", NO_FOREGROUND, "", text)]
     problems = []
     for part, places in parts.items():
         counts = sum((looks[i].counts for i in places), start=np.zeros(256, np.int64))
@@ -135,38 +144,14 @@ def missing_classes(
 
 
 def duplicates(cases: Sequence[Case], parts: Parts, looks: Sequence[Look]) -> list[Problem]:
-    """Pictures that are there twice: an error where parts share one, a notice within one part."""
-    readable = [i for i, look in enumerate(looks) if look.stored]
-    if not readable:
-        return []
-    pairs = near_duplicates(np.stack([looks[i].thumbnail for i in readable]))
-    first: dict[bytes, int] = {}
-    for place, i in enumerate(readable):  # flat pictures are exact duplicates only
-        pairs.append((first.setdefault(looks[i].digest, place), place))
+    """Pictures that are there more than once."""
     part_of = {i: part for part, places in parts.items() for i in places}
-    return [
-        _duplicate([readable[place] for place in group], cases, part_of, looks)
-        for group in groups(len(readable), pairs)
+    pictures = [
+        (str(case.image or case.id), part_of.get(i), look.fingerprint)
+        for i, (case, look) in enumerate(zip(cases, looks, strict=True))
+        if look.fingerprint is not None
     ]
-
-
-def _duplicate(
-    group: list[int], cases: Sequence[Case], part_of: Mapping[int, str], looks: Sequence[Look]
-) -> Problem:
-    files = [str(cases[i].image or cases[i].id) for i in group]
-    where = [part_of.get(i, "no part") for i in group]
-    same = len({looks[i].digest for i in group}) == 1
-    others = ", ".join(f"{f} ({p})" for f, p in list(zip(files, where, strict=True))[1:_SHOWN])
-    more = f" and {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
-    likeness = "the same picture as" if same else "nearly the same picture as"
-    text = f"{files[0]} ({where[0]}): {likeness} {others}{more}"
-    if len(set(where)) == 1:
-        return Problem("notice", "duplicate", files[0], f"{text}; it counts more than once")
-    way_out = (
-        "what is learnt from one is scored on another; remove all but one, or name them in one "
-        "part of data.split"
-    )
-    return Problem("error", "leak", files[0], f"{text}; {way_out}")
+    return duplicate_problems(pictures)
 
 
 def describe(

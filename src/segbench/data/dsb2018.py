@@ -49,8 +49,11 @@ class DSB2018DataModule(SegmentationDataModule):
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
         """1 wherever any of the nuclei's masks is set."""
-        sizes = {mask.shape for mask in masks}
-        if len(sizes) > 1:
-            raise DataError(f"{case.masks[0].parent}: masks of different sizes {sorted(sizes)}")
+        for file, mask in zip(case.masks, masks, strict=True):
+            if mask.shape != masks[0].shape:
+                raise DataError(
+                    f"{file}: the mask is {mask.shape[::-1]} (width, height), {case.masks[0].name} "
+                    f"beside it {masks[0].shape[::-1]}; both must have one size"
+                )
         merged: Array = (np.maximum.reduce(masks) > 127).astype(np.uint8)
         return merged

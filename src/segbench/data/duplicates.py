@@ -14,6 +14,9 @@ one place. Of 203 pictures copied as JPEG of quality 50, at half the size, 15 % 
 cropped by 1 % on each side 171, by 2 % 34. Mirrored and turned copies are not looked for.
 """
 
+import hashlib
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +24,57 @@ from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from segbench.data.faults import Problem
 from segbench.data.transforms import Array
 
 Floats = npt.NDArray[np.float32]
+Fingerprint = tuple[bytes, Floats]  # a hash of all pixels, a thumbnail
 SIDE = 32  # of a thumbnail, pixels
 MAX_BITS = 10  # of 64 that may differ
 MIN_CORRELATION = 0.97
+_SHOWN = 4  # files of a group in its message
 # Of fewer pictures the mean tells nothing about what the data set shares: it is the pictures.
 _ENOUGH_FOR_A_MEAN = 20
 _BLOCK = 1024  # hashes compared with all at a time: 80 MB for 10,000 pictures
 _CHUNK = 1 << 14  # pairs of thumbnails compared at a time: 134 MB
+
+
+def fingerprint(image: Array) -> Fingerprint:
+    """What duplicates of a picture (H, W, C) are known by."""
+    content = repr(image.shape).encode() + image.tobytes()
+    return hashlib.sha256(content).digest(), thumbnail(image)
+
+
+def duplicate_problems(
+    pictures: Sequence[tuple[str, str | None, Fingerprint]],
+) -> list[Problem]:
+    """Pictures that are there twice: an error where parts share one, a notice within one part.
+
+    Args:
+        pictures: of each its file, its part (None: in none), and its fingerprint.
+    """
+    if not pictures:
+        return []
+    pairs = near_duplicates(np.stack([thumbnail for _, _, (_, thumbnail) in pictures]))
+    first: dict[bytes, int] = {}
+    for place, (_, _, (digest, _)) in enumerate(pictures):  # so that flat ones are found too
+        pairs.append((first.setdefault(digest, place), place))
+    return [_problem([pictures[i] for i in group]) for group in groups(len(pictures), pairs)]
+
+
+def _problem(group: Sequence[tuple[str, str | None, Fingerprint]]) -> Problem:
+    words = [f"{file} ({part or 'no part'})" for file, part, _ in group]
+    same = len({digest for _, _, (digest, _) in group}) == 1
+    more = f" and {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
+    likeness = "the same picture as" if same else "nearly the same picture as"
+    text = f"{words[0]}: {likeness} {', '.join(words[1:_SHOWN])}{more}"
+    if len({part for _, part, _ in group if part}) < 2:
+        return Problem("notice", "duplicate", group[0][0], f"{text}; it counts more than once")
+    way_out = (
+        "what is learnt from one is scored on another; remove all but one, or name them in one "
+        "part of data.split"
+    )
+    return Problem("error", "leak", group[0][0], f"{text}; {way_out}")
 
 
 def thumbnail(image: Array) -> Floats:

@@ -14,6 +14,7 @@ from segbench.data.prepared import Case, Decoded
 from segbench.data.transforms import Array
 from segbench.errors import DataError
 
+EMPTY = "empty mask"
 _BLACK_AND_WHITE = "Of black-and-white masks say so: data.mask_values='[0, 255]' (data=folder)"
 Counts = npt.NDArray[np.int64]
 
@@ -48,7 +49,9 @@ def case_problems(
         problems.append(Problem("error", "label", file, f"{file}: {foreign}"))
     elif is_blank(counts, ignore_index):
         text = "the mask is empty; mend it unless the image shows nothing but background"
-        problems.append(Problem("notice", "empty mask", file, f"{file}: {text}"))
+        if counts[ignore_index]:
+            text = f"the mask holds 0 and {ignore_index} alone. {_ignored(ignore_index)}"
+        problems.append(Problem("notice", EMPTY, file, f"{file}: {text}"))
     return problems
 
 
@@ -89,10 +92,12 @@ def blank_message(counts: Counts, class_names: Sequence[str], ignore_index: int)
     text = f"data: no mask shows {' or '.join(class_names[1:])}"
     if not counts[ignore_index]:
         return f"{text}, only 0 (background): check that these are the masks"
-    return (
-        f"{text}, only 0 and {ignore_index}, and {ignore_index} is data.ignore_index, the label "
-        f"of pixels that are left out. {_BLACK_AND_WHITE}"
-    )
+    return f"{text}, only 0 and {ignore_index}. {_ignored(ignore_index)}"
+
+
+def _ignored(ignore_index: int) -> str:
+    text = f"{ignore_index} is data.ignore_index, the label of pixels that are left out"
+    return f"{text}. {_BLACK_AND_WHITE}" if ignore_index == 255 else text
 
 
 def _foreign_labels(counts: Counts, class_names: Sequence[str], ignore_index: int) -> str:

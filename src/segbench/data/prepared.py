@@ -162,7 +162,7 @@ def open_store(folder: Path) -> Prepared | None:
         images, masks = (np.load(folder / f"{n}.npy", mmap_mode="r") for n in ("images", "masks"))
         originals = np.memmap(folder / "originals.bin", np.uint8, "r")
         store = _with_facts(images, masks, originals, facts)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
     whole = len(store.images) == len(store.masks) == len(facts)
     return store if whole and store.offsets[-1] == len(originals) else None

@@ -38,9 +38,10 @@ def parts_table(parts: dict[str, Any]) -> Table:
 
 
 def _most(tally: dict[str, int], shown: int = 2) -> str:
-    words = [f"{word} ({count})" for word, count in list(tally.items())[:shown]]
-    more = len(tally) - shown
-    return ", ".join(words) + (f", {more} others" if more > 0 else "")
+    words = [f"{word} ({count})" for word, count in tally.items()]
+    if len(words) > shown + 1:
+        words[shown:] = [f"{len(words) - shown} others"]
+    return ", ".join(words)
 
 
 def classes_table(parts: dict[str, Any]) -> Table:

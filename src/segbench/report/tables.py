@@ -52,6 +52,7 @@ def print_result(record: Record, folder: Path) -> None:
     for what, path in (
         ("record", folder / "run.json"),
         ("scores of each image", folder / SCORES),
+        ("best, median and worst image", folder / "panels" / "test.png"),
         ("weights", folder / "checkpoints" / "best.ckpt"),
         ("curves", folder / "tensorboard"),
     ):

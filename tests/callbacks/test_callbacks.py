@@ -1,0 +1,61 @@
+"""Curves that survive, sample images, and the command's memory of seeds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from conftest import TINY, only_cell
+from segbench.callbacks.curves import CurvesLogger
+from segbench.callbacks.samples import SampleImages, _grid
+
+
+def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
+    first = CurvesLogger(str(tmp_path))
+    first.log_metrics({"val/iou": 0.1, "epoch": 0})
+    first.log_metrics({"train/iou": 0.2, "epoch": 0})
+    first.log_metrics({"val/iou": 0.3, "epoch": 1})
+    first.log_metrics({"hp_metric": 1.0})
+    first.save()
+    again = CurvesLogger(str(tmp_path))
+    again.log_metrics({"val/iou": 0.4, "train/iou": 0.5, "epoch": 1})
+    again.save()
+    table = pd.read_csv(tmp_path / "curves.csv")
+    assert table.to_dict("list") == {
+        "epoch": [1, 2],
+        "train/iou": [0.2, 0.5],
+        "val/iou": [0.1, 0.4],
+    }
+
+
+def test_grid_has_input_truth_and_prediction() -> None:
+    images = torch.randn(3, 1, 8, 8)
+    masks = torch.tensor([0, 1, 255])[:, None, None].expand(3, 8, 8)
+    grid = _grid(images, masks, torch.ones(3, 8, 8).long())
+    assert grid.shape == (3, 3 * 10 + 2, 3 * 10 + 2)
+    assert 0 <= grid.min() <= grid.max() <= 1
+    orange = torch.tensor([0xE6, 0x9F, 0x00]) / 255
+    assert torch.allclose(grid[:, 16, 16], orange)  # truth of the second
+    assert torch.allclose(grid[:, 6, 26], orange)  # prediction of the first
+    assert torch.allclose(grid[:, 26, 16], torch.full((3,), 128 / 255))  # ignored
+
+
+def test_negative_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected 0 or more"):
+        SampleImages(-1)
+
+
+def test_tensorboard_has_curves_and_images_of_each_epoch(
+    segbench: Callable[..., int], tmp_path: Path
+) -> None:
+    assert segbench(*TINY) == 0
+    events = EventAccumulator(str(only_cell(tmp_path) / "tensorboard"), {"images": 0}).Reload()
+    scalars = {"train/loss", "train/iou", "val/loss", "val/iou", "lr"}
+    assert scalars <= set(events.Tags()["scalars"])
+    assert len(events.Scalars("val/iou")) == len(events.Images("val/samples")) == 2
+    curves = pd.read_csv(only_cell(tmp_path) / "curves.csv")
+    board = [point.value for point in events.Scalars("val/iou")]
+    assert curves["val/iou"].tolist() == pytest.approx(board)

@@ -1,0 +1,71 @@
+"""Records: whole or not at all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import TINY, only_cell
+from segbench.errors import SegbenchError
+from segbench.metrics.scores import COLUMNS, aggregate
+from segbench.report.record import is_done, read_record, whole_file, write_json, write_record
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [None, 1.5], "b": {"c": None}}
+
+
+def test_a_broken_record_is_named(tmp_path: Path) -> None:
+    assert read_record(tmp_path) == {}
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(SegbenchError, match=r"run\.json: not a record"):
+        read_record(tmp_path)
+
+
+def test_done_needs_the_scores(tmp_path: Path) -> None:
+    write_record(tmp_path, {"status": "done"})
+    assert not is_done(tmp_path)
+    (tmp_path / "scores.csv").write_text("id\n")
+    assert is_done(tmp_path)
+
+
+def test_the_record_of_a_cell(segbench: Callable[..., int], tmp_path: Path) -> None:
+    assert segbench(*TINY, "data.num_classes=3", "seed=5", "name=group") == 0
+    cell = only_cell(tmp_path, "group")
+    record = read_record(cell)
+    assert set(record) == {
+        *("status", "error", "choices", "seed", "hash", "metrics", "best_epoch", "epochs"),
+        *("parameters", "flops", "train_seconds", "images_per_second", "peak_memory_bytes"),
+        "environment",
+    }
+    assert (record["status"], record["error"], record["seed"]) == ("done", None, 5)
+    assert record["choices"]["model"] == "unet"
+    assert record["choices"]["loss"] == "bce_dice"
+    assert cell.name == f"unet-bce_dice-s5-{record['hash']}"
+    assert 1 <= record["best_epoch"] <= record["epochs"] == 2
+    assert min(record[k] for k in ("parameters", "flops", "peak_memory_bytes")) > 0
+    assert record["environment"]["precision"] in ("bf16-mixed", "32-true")
+    names = ["background", "cell1", "cell2"]
+    table = pd.read_csv(cell / "scores.csv", dtype={"id": str})
+    assert list(table.columns) == COLUMNS
+    split = json.loads((cell / "split.json").read_text())
+    assert sorted(set(table.id)) == [case["id"] for case in split["parts"]["test"]]
+    assert {len(case["sha256"]) for part in split["parts"].values() for case in part} == {64}
+    assert set(record["metrics"]) == {"val", "test"}
+    for name, value in aggregate(table, names).items():
+        kept = record["metrics"]["test"][name]
+        assert kept == pytest.approx(value) if value == value else kept is None
+    assert (cell / "panels" / "test.png").stat().st_size > 5000

@@ -1,0 +1,96 @@
+"""The main job on the real samples, where they are, and its scores against scikit-learn."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import metrics
+
+from conftest import SHARED, only_cell
+from segbench.data.transforms import normalise
+from segbench.report.record import read_record
+from segbench.task import resize_logits
+from segbench.types import predicted_labels
+
+pytestmark = pytest.mark.skipif(
+    not (SHARED / "unpack.py").is_file(), reason="the real samples are not beside the checkout"
+)
+CELL = ("data=dsb2018", "model.base_channels=8", "model.depth=3")
+CELL = (*CELL, "trainer.max_epochs=6", "data.batch_size=4")
+
+
+@pytest.fixture(scope="module")
+def nuclei(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty of the real cases: preparing all of them takes too long for a test."""
+    whole = tmp_path_factory.mktemp("whole")
+    command = [sys.executable, str(SHARED / "unpack.py"), str(whole), "dsb2018"]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    some = tmp_path_factory.mktemp("some") / "dsb2018" / "stage1_train"
+    some.mkdir(parents=True)
+    for case in sorted((whole / "dsb2018" / "stage1_train").iterdir())[:200:5]:
+        case.rename(some / case.name)
+    return some.parents[1]
+
+
+def test_a_cell_on_real_nuclei(
+    segbench: Callable[..., int], tmp_path: Path, nuclei: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench(*CELL, f"data.root={nuclei}") == 0
+    assert "nucleus" in capsys.readouterr().out
+    record = read_record(only_cell(tmp_path))
+    assert record["metrics"]["test"]["iou"] > 0.3  # six epochs on 28 images
+    table = pd.read_csv(only_cell(tmp_path) / "scores.csv")
+    assert len(table) == 2 * 8
+    assert {256} < set(table.height)  # scored at the files' own sizes
+
+
+def test_scores_of_a_real_model_equal_scikit_learns(
+    segbench: Callable[..., int], tmp_path: Path, nuclei: Path
+) -> None:
+    from hydra.utils import instantiate
+
+    from segbench.config import compose
+
+    words = (*CELL, f"data.root={nuclei}", "trainer.precision=32-true")
+    assert segbench(*words) == 0
+    cell = only_cell(tmp_path)
+    cfg = compose(overrides=[*words])
+    network, data = instantiate(cfg.model), instantiate(cfg.data)
+    state = torch.load(cell / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    own = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    network.load_state_dict(own)
+    network.eval().to(memory_format=torch.channels_last)
+    data.setup()
+    table = pd.read_csv(cell / "scores.csv").set_index(["id", "class"])
+    predictions, truths = [], []
+    for batch in data.test_dataloader():
+        with torch.inference_mode():
+            logits = network(normalise(batch["image"]))
+        for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
+            labels = predicted_labels(resize_logits(logit[None], tuple(mask.shape)))[0]
+            truth, prediction = mask.numpy().ravel(), labels.numpy().ravel()
+            row = table.loc[(data.cases[index].id, "nucleus")]
+            _tn, fp, fn, tp = metrics.confusion_matrix(truth, prediction, labels=[0, 1]).ravel()
+            assert (row.tp, row.fp, row.fn) == (tp, fp, fn)
+            assert row.iou == pytest.approx(metrics.jaccard_score(truth, prediction))
+            assert row.dice == pytest.approx(metrics.f1_score(truth, prediction))
+            predictions.append(prediction)
+            truths.append(truth)
+    truth, prediction = np.concatenate(truths), np.concatenate(predictions)
+    pairs = zip(truths, predictions, strict=True)
+    recorded = read_record(cell)["metrics"]["test"]
+    expected = {
+        "iou": np.mean([metrics.jaccard_score(t, p) for t, p in pairs]),
+        "iou_dataset": metrics.jaccard_score(truth, prediction),
+        "dice_dataset": metrics.f1_score(truth, prediction),
+        "precision_dataset": metrics.precision_score(truth, prediction),
+        "recall_dataset": metrics.recall_score(truth, prediction),
+        "pixel_accuracy": metrics.accuracy_score(truth, prediction),
+        "mean_pixel_accuracy": metrics.balanced_accuracy_score(truth, prediction),
+    }
+    assert {name: recorded[name] for name in expected} == pytest.approx(expected)
