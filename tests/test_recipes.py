@@ -188,3 +188,27 @@ def test_a_diverged_run_fails_with_its_reason(
     record = read_record(only_cell(tmp_path))
     assert record["status"] == "failed"
     assert "lower optimizer.lr" in record["error"]
+
+
+def test_a_folder_moved_meanwhile_still_knows_its_best(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import segbench.experiment as experiment
+
+    # a rate that ruins the network after the second epoch, so that the first epochs stay the best
+    words = (*SMALL, "trainer.max_epochs=5", "optimizer.lr=0.1", "scheduler=onecycle")
+    assert segbench(*words, "name=whole") == 0
+    original = experiment.build_trainer
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            experiment,
+            "build_trainer",
+            lambda cfg, folder, own: original(cfg, folder, [*own, StopAt(4)]),
+        )
+        with pytest.raises(Stopped):
+            segbench(*words, "name=before")
+    (tmp_path / "outputs" / "before").rename(tmp_path / "outputs" / "after")
+    assert segbench(*words, "name=after") == 0
+    whole, after = only_cell(tmp_path, "whole"), only_cell(tmp_path, "after")
+    assert read_record(whole)["best_epoch"] == read_record(after)["best_epoch"] < 5
+    assert (whole / "scores.csv").read_text() == (after / "scores.csv").read_text()

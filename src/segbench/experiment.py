@@ -1,11 +1,13 @@
 """One cell's life: seed, build, fit, select on val, test once, record. Resumes what was killed."""
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,13 @@ import torch
 from filelock import FileLock, Timeout
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.callbacks.life import Cost, EpochSeed
-from segbench.data.base import SegmentationDataModule, as_size
+from segbench.data.base import SegmentationDataModule
+from segbench.data.options import as_size
 from segbench.data.transforms import normalise
 from segbench.errors import SegbenchError
 from segbench.hardware import count_flops, environment
@@ -49,8 +53,11 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
     """Run the cell that ``cfg`` describes in ``folder``, or go on with it; returns its record.
 
     Whatever ends it early is recorded with what is known by then: ``failed`` with the error,
-    ``interrupted`` (Ctrl-C, SIGTERM), or ``running`` (killed).
+    ``interrupted`` (Ctrl-C, SIGTERM), or ``running`` (killed). With several devices Lightning
+    starts a process for each with the same command line; the first alone records.
     """
+    if getattr(rank_zero_only, "rank", 0):
+        return _assist(cfg, folder)
     with _alone_in(folder), log_to(folder / "log.txt"):
         if cfg.overwrite:
             _empty(folder)
@@ -58,7 +65,7 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
         record |= {"seed": cfg.seed, "hash": digest}
         write_record(folder, record)
         try:
-            _run(cfg, folder, record)
+            _run(cfg, folder, folder, record)
             record["status"] = "done"
         except SIGTERMException:  # its own exit code, 0, would tell a scheduler that all is well
             record |= {"status": "interrupted", "error": "SIGTERM"}
@@ -78,6 +85,19 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
     return record
 
 
+def _assist(cfg: DictConfig, folder: Path) -> Record:
+    """Take part in a cell that the first process leads and records: what is written here goes."""
+    record: Record = {"status": "assisted"}
+    with (
+        TemporaryDirectory() as gone,
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere),
+        log_to(Path(gone) / "log.txt"),
+    ):
+        _run(cfg, folder, Path(gone), record)
+    return record
+
+
 def _with_advice(error: Exception, cfg: DictConfig, record: Record) -> SegbenchError:
     on_gpu = torch.cuda.is_available()
     peak = peak_memory(torch.device("cuda" if on_gpu else "cpu"))
@@ -93,7 +113,8 @@ def _with_advice(error: Exception, cfg: DictConfig, record: Record) -> SegbenchE
     return told
 
 
-def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
+def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
+    """Train and score, with checkpoints in ``folder`` and what is recorded in ``out``."""
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: SegmentationDataModule = instantiate(cfg.data)
     task = build_task(cfg, data)
@@ -101,12 +122,12 @@ def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
     data.setup()  # before training: what is wrong with the data is said at once
     if needs_pixel_counts(task.loss):
         task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
-    write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
-    write_json(folder / SPLIT, data.split_record())
+    write_text(out / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+    write_json(out / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
     record["flops"] = count_flops(task.network, data.in_channels, data.size)
     record["environment"] = environment(trainer.strategy.root_device, trainer.precision)
-    write_record(folder, record)
+    write_record(out, record)
     try:
         _fit(trainer, task, data, folder)
     finally:
@@ -117,7 +138,7 @@ def _run(cfg: DictConfig, folder: Path, record: Record) -> None:
     record["best_epoch"] = best["epoch"] + 1
     record["metrics"] = {}
     for part in ("val", "test"):
-        record["metrics"][part] = _score(trainer, task, data, part, folder)
+        record["metrics"][part] = _score(trainer, task, data, part, out)
 
 
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+TALKATIVE = ("lightning", "lightning.pytorch", "lightning.fabric")
+
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
@@ -14,7 +16,7 @@ def log_to(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     # These bring a handler of their own, which prints, and keep their words from the root's.
-    talkative = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch")]
+    talkative = [logging.getLogger(name) for name in TALKATIVE]
     before = [(each, each.handlers, each.propagate) for each in talkative]
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -37,6 +39,7 @@ def _silence_known() -> None:
         ("The '.*_dataloader' does not have many workers", "images lie prepared: none are needed"),
         ("Checkpoint directory .* exists and is not empty", "that is what resuming means"),
         (".*LeafSpec.*", "Lightning 2.6 asks torch for a class that torch deprecated"),
+        ("Using `DistributedSampler` with the dataloaders", "what is seen twice is counted once"),
         ("The number of training batches .* is smaller than the logging interval", "by epoch"),
         ("You're resuming from a checkpoint that ended before the epoch ended", "see last.ckpt"),
     )

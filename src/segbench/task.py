@@ -75,7 +75,7 @@ class SegmentationTask(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Put the epoch's learning rate among the curves."""
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=True)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch; nothing here waits for the device."""

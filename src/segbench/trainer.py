@@ -88,3 +88,27 @@ class WholeCheckpoints(TorchCheckpointIO):
             checkpoint = {key: checkpoint[key] for key in ("epoch", "global_step", "state_dict")}
         with whole_file(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Load, with the folder as it is called now.
+
+        Where it was moved meanwhile, Lightning would forget the best score so far, and a worse
+        epoch would take the place of the best.
+        """
+        checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
+        now = os.path.realpath(Path(path).parent)
+        for name, state in checkpoint.get("callbacks", {}).items():
+            if "dirpath" in state:
+                checkpoint["callbacks"][name] = _moved(state, state["dirpath"], now)
+        return checkpoint
+
+
+def _moved(value: Any, before: str, now: str) -> Any:
+    """A plain state with every path below ``before`` put below ``now``."""
+    if isinstance(value, dict):
+        return {_moved(k, before, now): _moved(v, before, now) for k, v in value.items()}
+    if isinstance(value, str) and value.startswith(before):
+        return now + value[len(before) :]
+    return value

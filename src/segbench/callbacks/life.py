@@ -52,7 +52,7 @@ class Cost(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count images."""
-        self.images += len(batch["image"])
+        self.images += len(batch["image"]) * trainer.world_size
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The epoch's steps are over."""
@@ -108,7 +108,11 @@ class EpochLines(Callback):
 
 
 class EpochBar(RichProgressBar):
-    """Lightning's bar, without the number of the log folder."""
+    """Lightning's bar, without the number of the log folder and with epochs counted from 1."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        last = self.trainer.max_epochs
+        return f"Epoch {current_epoch + 1}" + (f"/{last}" if last and last > 0 else "")
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Loss and IoU of the last epoch."""

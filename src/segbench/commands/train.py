@@ -31,7 +31,8 @@ def main(cfg: DictConfig) -> None:
     from segbench.experiment import run_cell  # torch and Lightning take seconds to import
 
     choices = cell_choices(OmegaConf.create({"hydra": hydra_config}))
-    run_cell(cfg, folder, choices, cell_hash(cfg))
+    if run_cell(cfg, folder, choices, cell_hash(cfg))["status"] != "done":
+        return  # one of several processes of the cell: the first prints
     print_result(read_record(folder), _short(folder))
 
 

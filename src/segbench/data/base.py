@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from segbench.data.faults import refuse_blank, refuse_faulty
 from segbench.data.loading import Augment, EpochSampler, PreparedCases, TrainingCases, as_it_is
+from segbench.data.options import as_size, check_classes, check_loading
 from segbench.data.prepared import (
     Case,
     Decoded,
@@ -26,8 +27,6 @@ from segbench.data.transforms import Array, decode, decode_image, normalise
 from segbench.errors import ConfigError, DataError
 from segbench.progress import track
 from segbench.types import IGNORE_INDEX, Batch
-
-STRATA = ("classes", "size", "name")
 
 
 class SegmentationDataModule(LightningDataModule):
@@ -82,14 +81,8 @@ class SegmentationDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.class_names = list(class_names)
-        _check_numbers(self.class_names, num_classes, ignore_index, batch_size, num_workers)
-        if stratify is not None and stratify not in STRATA:
-            raise ConfigError(f"data.stratify={stratify}: expected null, {', '.join(STRATA)}")
-        if in_channels not in (1, 3, 4):
-            raise ConfigError(
-                f"data.in_channels={in_channels}: pictures are read with 3 channels (RGB), 1 "
-                "(grey) or 4 (RGB and alpha)"
-            )
+        check_classes(self.class_names, num_classes, ignore_index)
+        check_loading(batch_size, num_workers, in_channels, stratify)
         self.num_classes, self.ignore_index = num_classes, ignore_index
         self.in_channels, self.size = in_channels, as_size(size)
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -311,26 +304,6 @@ class SegmentationDataModule(LightningDataModule):
         )
 
 
-def _check_numbers(
-    names: list[str], num_classes: int, ignore_index: int, batch_size: int, num_workers: int
-) -> None:
-    if num_classes != len(names) or num_classes < 2:
-        raise ConfigError(
-            f"data.num_classes={num_classes} but data.class_names={names}: one name for each "
-            "class, background first, two classes at least"
-        )
-    if not num_classes <= ignore_index <= 255:
-        raise ConfigError(
-            f"data.ignore_index={ignore_index}: expected {num_classes} to 255, since 0 to "
-            f"{num_classes - 1} are classes"
-        )
-    if batch_size < 1 or num_workers < 0:
-        raise ConfigError(
-            f"data.batch_size={batch_size}, data.num_workers={num_workers}: the first must be "
-            "1 or more, the second 0 or more"
-        )
-
-
 def _make_augment(transforms: Mapping[str, Any] | None, seed: int) -> Augment | None:
     if not transforms:
         return None
@@ -347,15 +320,3 @@ def _read_bytes(file: str) -> bytes:
         raise DataError(
             f"{file}: cannot be read ({error.strerror}); mend the file or remove its case"
         ) from error
-
-
-def as_size(size: int | Sequence[int]) -> tuple[int, int]:
-    """(height, width) of one number or two.
-
-    Raises:
-        ValueError: not one or two positive integers.
-    """
-    pair = [size, size] if isinstance(size, int) else list(size)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ValueError(f"data.size={size}: expected one positive number, or [height, width]")
-    return pair[0], pair[1]

@@ -1,0 +1,47 @@
+"""One cell on several processes: the same scores as one process gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import TINY, only_cell
+from segbench.report.record import read_record
+
+
+def test_two_processes_count_each_image_once(tmp_path: Path, monkeypatch) -> None:
+    # 7 test images in batches of 2 on two processes: the sampler pads, and one is seen twice
+    words = (*TINY, "data.batch_size=2", "data.split={train:10,val:3,test:7}")
+    words = (*words, "trainer.accelerator=cpu", "trainer.precision=32-true")
+    done = subprocess.run(
+        [sys.executable, "-m", "segbench", *words, "trainer.devices=2"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 1/2") == done.stdout.count("test scores") == 1
+    assert "Warning" not in done.stderr
+    both = only_cell(tmp_path)
+    alone = tmp_path / "alone"
+    shutil.copytree(both / "checkpoints", alone / "checkpoints")
+
+    import hydra
+    from omegaconf import open_dict
+
+    from segbench.config import CONF, register_resolvers
+    from segbench.experiment import run_cell
+
+    register_resolvers()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("config", list(words))
+    with open_dict(cfg):
+        cfg.logger = {}
+    run_cell(cfg, alone, {}, "")  # trained already: it scores the same weights, by itself
+    assert (alone / "scores.csv").read_text() == (both / "scores.csv").read_text()
+    assert read_record(alone)["metrics"] == read_record(both)["metrics"]
+    assert json.loads((alone / "split.json").read_text()) == json.loads(
+        (both / "split.json").read_text()
+    )
