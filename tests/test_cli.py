@@ -42,11 +42,12 @@ def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert re.match(r"preparing 20 images: [\d.]+ s", lines[0])
+    assert lines[0].startswith("cell: outputs/default/unet-bce_dice-s0-")
+    assert re.match(r"preparing 20 images: [\d.]+ s", lines[1])
     assert re.match(
         r"epoch 1/2  train loss [\d.]+ IoU [\d.]+  val loss [\d.]+ IoU [\d.]+ ", lines[1]
     )
-    assert lines[3].startswith("test scores at the original resolution")
+    assert lines[4].startswith("test scores at the original resolution")
     for word in ("Warning", "warning", "Tip", "deprecat", "INFO"):
         assert word not in done.stdout
     cell = only_cell(tmp_path)

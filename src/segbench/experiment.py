@@ -58,6 +58,7 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
     """
     if getattr(rank_zero_only, "rank", 0):
         return _assist(cfg, folder)
+    print(f"cell: {os.path.relpath(folder)}", flush=True)
     with _alone_in(folder), log_to(folder / "log.txt"):
         if cfg.overwrite:
             _empty(folder)

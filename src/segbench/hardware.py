@@ -22,7 +22,9 @@ def auto_precision(accelerator: str) -> str:
     """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(False) else "16-mixed"
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.mps.is_available())
+    on_cpu = accelerator == "cpu" or (
+        accelerator == "auto" and not torch.backends.mps.is_available()
+    )
     return "bf16-mixed" if on_cpu and cpu_has_bf16() else "32-true"
 
 

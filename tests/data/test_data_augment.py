@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from made_data import make_ph2, module
 
 from segbench.config import CONF, cell_hash, compose, register_resolvers
+from segbench.data import augment
 from segbench.data.augment import Augmentation, GridElastic, elastic_field, refuse_namesake
 from segbench.data.loading import EpochSampler
 from segbench.data.synthetic import SyntheticDataModule
@@ -161,6 +163,32 @@ def test_processes_share_the_order_and_step_alike() -> None:
         assert len(orders[1]) == len(orders[2]) == len(shares[0]) == 6
         interleaved = [p for pair in zip(orders[1], orders[2], strict=True) for p in pair]
         assert interleaved == [*orders[0], orders[0][0]]
+
+
+class Writes(GridElastic):
+    """Writes into what it is given, as a transform may."""
+
+    def apply(self, img: np.ndarray, **_: Any) -> np.ndarray:
+        img[:] = 7
+        return img
+
+    def apply_to_mask(self, mask: np.ndarray, **_: Any) -> np.ndarray:
+        mask[:] = 1
+        return mask
+
+
+def test_the_store_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(augment.OWN, "Writes", Writes)
+    make_ph2(tmp_path)
+    writes = {"Writes": {"p": 1}}
+    for changed in (module("ph2", tmp_path, augment=writes), data(writes)):
+        images, masks = changed.prepared.images.copy(), changed.prepared.masks.copy()
+        for batch in changed.train_dataloader():
+            assert (batch["image"] == 7).all()
+            assert (batch["mask"] == 1).all()
+            batch["image"] += 1
+        np.testing.assert_array_equal(changed.prepared.images, images)
+        np.testing.assert_array_equal(changed.prepared.masks, masks)
 
 
 def test_plain_places_are_taken_too() -> None:

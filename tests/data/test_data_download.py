@@ -156,6 +156,12 @@ def test_no_server_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         fetch([Archive("http://127.0.0.1:1/a.tar.gz", "")], tmp_path / "set")
 
 
+def test_a_place_that_cannot_be_written(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match=r"set\.download: cannot be made .*data\.root=…"):
+        fetch([archive], tmp_path / "file" / "set")
+
+
 def test_a_file_put_there_by_hand_is_taken(
     server: Server, archive: Archive, tmp_path: Path
 ) -> None:

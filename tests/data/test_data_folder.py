@@ -152,6 +152,13 @@ def test_without_a_folder_train_nothing_can_be_learnt(tmp_path: Path) -> None:
         module("folder", tmp_path).setup()
 
 
+def test_two_layouts_at_once_are_refused(tmp_path: Path) -> None:
+    make_folder(tmp_path)
+    make_folder(tmp_path / "test", "ij")
+    with pytest.raises(DataError, match="images/ and test/ beside each other"):
+        module("folder", tmp_path).setup()
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".tif", ".bmp", ".webp", ".gif", ".ppm"])
 def test_images_of_any_common_format(suffix: str, tmp_path: Path) -> None:
     make_folder(tmp_path, suffix=suffix)

@@ -106,8 +106,9 @@ def explain(error: BaseException, words: list[str]) -> tuple[str, int]:
         return _explain_missing(error, words), USAGE
     if isinstance(error, ConfigCompositionException):
         return _explain_override(error, words), USAGE
-    if isinstance(error, InterpolationResolutionError) and error.__cause__ is not None:
-        return f"{error.full_key}: {one_line(error.__cause__)}", USAGE
+    if isinstance(error, InterpolationResolutionError) and error.parent_node is not None:
+        said = str(error).splitlines()[0].partition("resolving interpolation: ")
+        return f"{error.full_key}: {said[2] or said[0]}", USAGE
     if isinstance(error, OverrideParseException | OmegaConfBaseException):
         return one_line(error), USAGE
     if isinstance(error, InstantiationException) and error.__cause__ is not None:

@@ -127,7 +127,8 @@ class Augmentation:
         source = np.random.SeedSequence([self.seed, epoch, index])
         python = random.Random(int(source.generate_state(1, np.uint64)[0]))
         self._compose.set_random_state(np.random.default_rng(source), python)
-        changed = self._compose(image=np.ascontiguousarray(image), mask=np.ascontiguousarray(mask))
+        # copies: some transforms write into what they are given, here the prepared store
+        changed = self._compose(image=np.array(image), mask=np.array(mask))
         return changed["image"], changed["mask"]
 
 

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from segbench.data.faults import refuse_blank, refuse_faulty
 from segbench.data.loading import Augment, EpochSampler, PreparedCases, TrainingCases, as_it_is
-from segbench.data.options import as_size, check_classes, check_loading
+from segbench.data.options import as_size as as_size
+from segbench.data.options import check_classes, check_loading
 from segbench.data.prepared import (
     Case,
     Decoded,

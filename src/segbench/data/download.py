@@ -43,7 +43,12 @@ def fetch(archives: Sequence[Archive], folder: Path) -> None:
         DataError: an archive cannot be had, is not the published one, or would write elsewhere.
     """
     staging = folder.with_name(f"{folder.name}.download")
-    staging.mkdir(parents=True, exist_ok=True)
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{staging}: cannot be made ({error.strerror}); data.root=… names another place"
+        ) from error
     with FileLock(folder.with_name(f"{folder.name}.download.lock")):
         if folder.is_dir():  # another process has fetched it meanwhile
             return

@@ -63,6 +63,10 @@ class FolderDataModule(SegmentationDataModule):
         root = self.find_root()
         self._labels, self._given = {}, {}
         parts = [part for part in PARTS if (root / part).is_dir()]
+        if parts and (root / "images").is_dir():
+            raise DataError(
+                f"{root}: images/ and {parts[0]}/ beside each other; {_LAYOUT}; move one away"
+            )
         cases = [] if parts else self._find_in(root, "")
         for part in parts:
             found = self._find_in(root / part, f"{part}/")
@@ -94,8 +98,8 @@ class FolderDataModule(SegmentationDataModule):
         classes = [name for name in names if not (images / name).is_dir()]
         if not classes:
             return {stem: [file] for stem, file in self._pictures(masks).items()}
-        labels = {name: k for k, name in enumerate(self.class_names)}
-        labels = {**labels, "ignore": self.ignore_index}
+        labels = {"ignore": self.ignore_index}
+        labels |= {name: k for k, name in enumerate(self.class_names)}
         found: dict[str, list[str]] = {}
         for name in sorted(classes, key=lambda name: labels.get(name, -1)):
             if name not in labels:

@@ -40,7 +40,7 @@ def check_palette(
     """
     if palette is None:
         return None
-    labels = {name: k for k, name in enumerate(class_names)} | {"ignore": ignore_index}
+    labels = {"ignore": ignore_index} | {name: k for k, name in enumerate(class_names)}
     wrong = [n for n, colour in palette.items() if n not in labels or len(list(colour)) != 3]
     missing = [name for name in class_names if name not in palette]
     found = {_packed(palette[name]): labels[name] for name in palette if name not in wrong}

@@ -51,9 +51,9 @@ def as_size(size: int | Sequence[int]) -> tuple[int, int]:
     """(height, width) of one number or two.
 
     Raises:
-        ConfigError: not one or two positive integers.
+        ValueError: not one or two positive integers.
     """
     pair = [size, size] if isinstance(size, int) else list(size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise ConfigError(f"data.size={size}: expected one positive number, or [height, width]")
+        raise ValueError(f"data.size={size}: expected one positive number, or [height, width]")
     return pair[0], pair[1]

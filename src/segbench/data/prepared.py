@@ -146,10 +146,11 @@ def prepare_on_disk(
             if store is None:
                 _make(folder, cases, read, shape, progress)
                 store = open_store(folder)
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:  # the second: a disk that knows no locks
+        reason = getattr(error, "strerror", None) or error
         warnings.warn(
-            f"cannot keep prepared images in {folder.parent} ({error.strerror or error}): prepared "
-            "in memory, again in each run; data.cache=… names another folder",
+            f"cannot keep prepared images in {folder.parent} ({reason}): prepared in memory, "
+            "again in each run; data.cache=… names another folder",
             stacklevel=2,
         )
     return store or prepare_in_memory(cases, read, shape, progress)
