@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up what is missing by themselves: a virtual environment in .venv,
-# the install, the run. PYTHON=python3.12 make demo takes another interpreter (3.11 or newer).
+# the install, the run. PYTHON=python3.12 make demo takes another interpreter (3.11.4 or newer).
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -26,8 +26,8 @@ tensorboard: .venv/.installed
 	$(BIN)/tensorboard --logdir outputs
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "segbench needs Python 3.11 or newer; $(PYTHON) is older: make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || \
+	  { echo "segbench needs Python 3.11.4 or newer; $(PYTHON) is older: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml

@@ -230,6 +230,13 @@ def test_a_users_own_yamls_and_packages(
     assert " tiny " in capsys.readouterr().out
 
 
+def test_flags_may_stand_anywhere(segbench: Run, tmp_path: Path) -> None:
+    assert segbench(*TINY, "seed=0,1", "-m", "name=both") == 0
+    cells = list((tmp_path / "outputs" / "both").glob("*/run.json"))
+    assert len(cells) == 2
+    assert segbench("data.size=32", "--config-dir", str(tmp_path), "--cfg", "job", "seed=3") == 0
+
+
 def test_two_classes_or_more_and_grey(segbench: Run, tmp_path: Path) -> None:
     words = ("data.num_classes=4", "data.in_channels=1", "data.size=[24,40]", "loss=ce")
     tiny = [word for word in TINY if not word.startswith("data.size")]

@@ -69,6 +69,8 @@ def test_the_hash_changes_with_the_result_and_with_nothing_else() -> None:
         "model=unetpp",
     ):
         assert digest(word) != same, word
+    turned = ("+augment.A.p=1", "+augment.B.p=1")  # transforms in another order
+    assert digest(*turned) != digest(*reversed(turned))
     moved = ("data.root=/elsewhere", "data.cache=/x")
     assert digest("data=dsb2018") == digest("data=dsb2018", *moved)
 

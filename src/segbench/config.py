@@ -22,6 +22,7 @@ NO_EFFECT = (
     "logger",
     "experiment",
     "data.root",
+    "data.download",
     "data.cache",
     "data.num_workers",
     "callbacks.samples",
@@ -45,7 +46,10 @@ def cell_config(cfg: DictConfig) -> dict[str, Any]:
 
 def cell_hash(cfg: DictConfig) -> str:
     """Eight hexadecimal digits that change with everything that changes a cell's result."""
-    text = json.dumps(cell_config(cfg), sort_keys=True, default=str)
+    plain = cell_config(cfg)
+    plain.get("data", {}).pop("augment", None)  # the group's own node is there already
+    order = list(plain.get("augment") or {})  # transforms in another order do something else
+    text = json.dumps([plain, order], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -27,6 +27,9 @@ FLAGS = {
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
     *("--hydra-help", "--version", "--shell-completion", "-sc", "--experimental-rerun"),
 }
+VALUED = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn"} | {
+    *("--config-path", "-cp", "--info", "-i", "--experimental-rerun")
+}
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
@@ -55,7 +58,7 @@ def run_command(main: Callable[[], object], words: list[str]) -> int:
         if flag not in FLAGS:
             slip = ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")
             return _say(slip, words, debug)
-    sys.argv = ["segbench", *words]
+    sys.argv = ["segbench", *_flags_first(words)]
     register_resolvers()
     _failures.clear()
     try:
@@ -69,6 +72,17 @@ def run_command(main: Callable[[], object], words: list[str]) -> int:
         _failures.append(error)
     codes = [_say(error, words, debug) for error in _failures]
     return codes[0] if codes else 0
+
+
+def _flags_first(words: list[str]) -> list[str]:
+    """Hydra's parser wants flags, and their values, before the overrides."""
+    flags: list[str] = []
+    rest: list[str] = []
+    waiting = False  # for the value of the flag before
+    for word in words:
+        (flags if waiting or word.startswith("-") else rest).append(word)
+        waiting = word in VALUED
+    return [*flags, *rest]
 
 
 def _say(error: Exception, words: list[str], debug: bool) -> int:

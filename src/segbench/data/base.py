@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
@@ -13,8 +12,7 @@ from torch.utils.data import DataLoader
 
 from segbench.data.faults import refuse_blank, refuse_faulty
 from segbench.data.loading import Augment, EpochSampler, PreparedCases, TrainingCases, as_it_is
-from segbench.data.options import as_size as as_size
-from segbench.data.options import check_classes, check_loading
+from segbench.data.options import as_size, check_classes, check_loading
 from segbench.data.prepared import (
     Case,
     Decoded,
@@ -23,14 +21,15 @@ from segbench.data.prepared import (
     prepare_on_disk,
     store_key,
 )
-from segbench.data.splits import Part, make_split, read_part, read_split
+from segbench.data.splits import Part
+from segbench.data.splitting import SplitsCases
 from segbench.data.transforms import Array, decode, decode_image, normalise
-from segbench.errors import ConfigError, DataError
+from segbench.errors import DataError
 from segbench.progress import track
 from segbench.types import IGNORE_INDEX, Batch
 
 
-class SegmentationDataModule(LightningDataModule):
+class SegmentationDataModule(SplitsCases, LightningDataModule):
     """Cases prepared once at one size, split by a seed of their own, and loaded by whole batches.
 
     A subclass sets ``folder_name`` and ``source``, and gives ``find_cases`` and ``merge_masks``.
@@ -57,7 +56,6 @@ class SegmentationDataModule(LightningDataModule):
         cache: where prepared images are kept; None: ``.segbench`` beside the data.
     """
 
-    folder_name: ClassVar[str] = ""
     source: ClassVar[str] = ""  # where to get the data and where to put it
 
     def __init__(
@@ -137,17 +135,6 @@ class SegmentationDataModule(LightningDataModule):
         names = ("size", "in_channels", "num_classes", "ignore_index")
         return {name: getattr(self, name) for name in names}
 
-    def named_split(self, word: str) -> Mapping[str, Part]:
-        """The split that ``data.split=<word>`` means; by itself a data set knows none.
-
-        Raises:
-            ConfigError: none of that name.
-        """
-        raise ConfigError(
-            f"data.split={word}: no such file, nor a split that this data set knows; give shares "
-            "or numbers of train, val and test, text files of ids, or an earlier cell's split.json"
-        )
-
     # Lightning's hooks
 
     def prepare_data(self) -> None:
@@ -169,30 +156,6 @@ class SegmentationDataModule(LightningDataModule):
         self.prepare_data()
         refuse_blank(self.prepared.masks, self.class_names, self.ignore_index)
         self.parts = self.make_parts(self.cases, self.prepared.labels, self.prepared.sizes)
-
-    def make_parts(
-        self,
-        cases: Sequence[Case],
-        labels: Sequence[Sequence[int]] | None = None,
-        sizes: Sequence[tuple[int, int]] | None = None,
-    ) -> dict[str, list[int]]:
-        """Split sorted cases; which labels each holds and its (height, width) serve strata."""
-        ids = [case.id for case in cases]
-        named = [id_.rpartition("_")[0] for id_ in ids]
-        facts = {"classes": labels, "size": sizes, "name": named}.get(self.stratify or "")
-        strata = None if facts is None else [str(each) for each in facts]
-        return make_split(ids, self.find_split(), self.split_seed, strata, self.folds, self.fold)
-
-    def find_split(self) -> Mapping[str, Part]:
-        """The split asked for, its files read.
-
-        Raises:
-            ConfigError: a file that is not there.
-        """
-        if isinstance(self.split, str):
-            file = self._find_file(self.split)
-            return read_split(file) if file else self.named_split(self.split)
-        return {name: self._read_part(name, value) for name, value in self.split.items()}
 
     @property
     def prepared(self) -> Prepared:
@@ -227,11 +190,11 @@ class SegmentationDataModule(LightningDataModule):
 
     def pixel_counts(self) -> Tensor:
         """Pixels of each class in the training part, at the network's size: (num_classes,)."""
-        part = np.asarray(self._part("train"))
-        counts = np.zeros(256, np.int64)
-        for some in np.array_split(part, len(part) // 256 + 1):  # not all in memory at once
-            counts += np.bincount(self.prepared.masks[some].ravel(), minlength=256)
-        return torch.from_numpy(counts[: self.num_classes])
+        counts = torch.zeros(256, dtype=torch.int64)
+        for case in self._part("train"):
+            for label, pixels in self.prepared.pixels[case]:
+                counts[label] += pixels
+        return counts[: self.num_classes]
 
     def find_root(self) -> Path:
         """The folder of the data set: ``root`` itself or the folder of its name inside.
@@ -270,21 +233,6 @@ class SegmentationDataModule(LightningDataModule):
 
     def _track(self, decoded: Iterable[Decoded], total: int) -> Iterable[Decoded]:
         return track(decoded, total, f"preparing {total} images")
-
-    def _find_file(self, name: str) -> Path | None:
-        folders = [Path(), self.root, self.root / self.folder_name]
-        return next((f / name for f in folders if (f / name).is_file()), None)
-
-    def _read_part(self, name: str, value: Part) -> Part:
-        if not isinstance(value, str) or value == "val":
-            return value
-        file = self._find_file(value)
-        if file is None:
-            raise ConfigError(
-                f"data.split.{name}={value}: no such file, here or in {self.root}; give a text "
-                "file with one id on each line, a share, or a number of cases"
-            )
-        return read_part(file)
 
     def _part(self, name: str) -> list[int]:
         if not self.parts:

@@ -24,7 +24,7 @@ from filelock import FileLock
 from segbench.data.transforms import Array, resize_image, resize_mask
 from segbench.errors import DataError
 
-VERSION = 2  # raise it when what is stored changes
+VERSION = 3  # raise it when what is stored changes
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Prepared:
     sha256: list[str]
     sizes: list[tuple[int, int]]  # (height, width) of the files
     labels: list[list[int]]  # which labels the original mask holds
+    pixels: list[list[tuple[int, int]]]  # label and its number of pixels in `masks`
 
     def original(self, index: int) -> Array:
         """The mask (H_i, W_i) of a case in its file's own size."""
@@ -175,7 +176,8 @@ def _with_facts(
     offsets = [0, *np.cumsum([each["bytes"] for each in facts]).tolist()]
     hashes, labels = [each["sha256"] for each in facts], [each["labels"] for each in facts]
     sizes = [(each["size"][0], each["size"][1]) for each in facts]
-    return Prepared(images, masks, originals, offsets, hashes, sizes, labels)
+    pixels = [[(label, count) for label, count in each["pixels"]] for each in facts]
+    return Prepared(images, masks, originals, offsets, hashes, sizes, labels, pixels)
 
 
 def _make(
@@ -226,10 +228,13 @@ def _prepare_all(cases: list[Case], read: Read, size: tuple[int, int]) -> Iterat
 
 def _prepare(case: Decoded, size: tuple[int, int]) -> _Ready:
     png = cv2.imencode(".png", case.mask)[1].tobytes()
+    mask = resize_mask(case.mask, size)
+    labels, counts = np.unique(mask, return_counts=True)
     facts = {
         "bytes": len(png),
         "sha256": case.sha256,
         "size": case.mask.shape,
         "labels": np.unique(case.mask).tolist(),
+        "pixels": list(zip(labels.tolist(), counts.tolist(), strict=True)),
     }
-    return _Ready(resize_image(case.image, size), resize_mask(case.mask, size), png, facts)
+    return _Ready(resize_image(case.image, size), mask, png, facts)
