@@ -29,7 +29,7 @@ class SyntheticDataModule(SegmentationDataModule):
     def __init__(
         self,
         *,
-        count: int = 160,
+        count: int = 120,
         num_classes: int = 2,
         class_names: Sequence[str] | None = None,
         **options: Any,
