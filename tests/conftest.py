@@ -1,6 +1,8 @@
 """What several test files need: small cells, and the real samples where they are."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +28,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def real_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real nuclei, lesions and pets in their published layouts; skips where there are none."""
+    if not (SHARED / "unpack.py").is_file():
+        pytest.skip("the real samples are not beside the checkout, in ../shared/data")
+    folder = tmp_path_factory.mktemp("real")
+    command = [sys.executable, str(SHARED / "unpack.py"), str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    return folder
+
+
 @pytest.fixture
 def segbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`segbench("model=unet", …)` runs the command line in an empty folder; returns its code."""
@@ -34,7 +47,7 @@ def segbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr("sys.argv", ["segbench"])
-    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    monkeypatch.setattr("sys.path", list(sys.path))
     return lambda *words: main(list(words))
 
 

@@ -1,7 +1,6 @@
 """The main job on the real samples, where they are, and its scores against scikit-learn."""
 
-import subprocess
-import sys
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,30 +10,38 @@ import pytest
 import torch
 from sklearn import metrics
 
-from conftest import SHARED, only_cell
+from conftest import only_cell
 from segbench.data.transforms import normalise
 from segbench.report.record import read_record
 from segbench.task import resize_logits
 from segbench.types import predicted_labels
 
-pytestmark = pytest.mark.skipif(
-    not (SHARED / "unpack.py").is_file(), reason="the real samples are not beside the checkout"
-)
 CELL = ("data=dsb2018", "model.base_channels=8", "model.depth=3")
 CELL = (*CELL, "trainer.max_epochs=6", "data.batch_size=4")
 
 
 @pytest.fixture(scope="module")
-def nuclei(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def nuclei(real_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty of the real cases: preparing all of them takes too long for a test."""
-    whole = tmp_path_factory.mktemp("whole")
-    command = [sys.executable, str(SHARED / "unpack.py"), str(whole), "dsb2018"]
-    subprocess.run(command, check=True, capture_output=True, timeout=240)
     some = tmp_path_factory.mktemp("some") / "dsb2018" / "stage1_train"
     some.mkdir(parents=True)
-    for case in sorted((whole / "dsb2018" / "stage1_train").iterdir())[:200:5]:
-        case.rename(some / case.name)
+    for case in sorted((real_samples / "dsb2018" / "stage1_train").iterdir())[:200:5]:
+        (some / case.name).symlink_to(case)
     return some.parents[1]
+
+
+@pytest.mark.parametrize("data", ["ph2", "pets", "pets_binary"])
+def test_one_command_trains_on_each_real_sample(
+    segbench: Callable[..., int], tmp_path: Path, real_samples: Path, data: str
+) -> None:
+    words = (f"data={data}", f"data.root={real_samples}", "data.size=64", "augment=standard")
+    small = ("model.base_channels=4", "model.depth=2", "trainer=smoke")
+    assert segbench(*words, *small, f"data.cache={tmp_path}") == 0
+    cell = only_cell(tmp_path)
+    assert read_record(cell)["status"] == "done"
+    split = json.loads((cell / "split.json").read_text())["parts"]
+    table = pd.read_csv(cell / "scores.csv")
+    assert set(table.id) == {case["id"] for case in split["test"]}
 
 
 def test_a_cell_on_real_nuclei(

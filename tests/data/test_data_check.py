@@ -336,10 +336,8 @@ def test_nothing_readable_at_all(root: Path) -> None:
     assert describe([], ["a", "b"], 255)["classes"]["a"] == {"pixels": 0, "share": 0, "images": 0}
 
 
-def test_two_of_the_real_pets_are_there_twice() -> None:
-    root = Path(__file__).parents[2] / "data" / "oxford-iiit-pet"
-    if not (root / "images").is_dir():
-        pytest.skip(f"no sample of Oxford-IIIT Pet in {root}")
+def test_two_of_the_real_pets_are_there_twice(real_samples: Path) -> None:
+    root = real_samples / "oxford-iiit-pet"
     pairs = [("Abyssinian_122", "Abyssinian_172"), ("Abyssinian_5", "Abyssinian_87")]
     others = ("Abyssinian_24", "Abyssinian_80")  # one photograph, cropped twice: not looked for
     small = [

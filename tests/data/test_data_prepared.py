@@ -4,7 +4,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_data import CHECKOUT, COUNT, make_dsb2018, make_ph2, module
+from made_data import COUNT, make_dsb2018, make_ph2, module
 from made_store import CASES, SHAPE, prepare, quiet, read
 
 from segbench.data import prepared as store
@@ -204,27 +203,6 @@ def test_a_data_module_opens_what_another_made(
     other = module("ph2", tmp_path, size=8)
     with pytest.raises(AssertionError, match="opened, not made"):
         other.setup()
-
-
-def test_nuclei_are_opened_again_in_a_fifth_of_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not (CHECKOUT / "data" / "dsb2018").is_dir():
-        pytest.skip("no real sample of dsb2018 in data/")
-    small = Decoded(np.zeros((8, 8, 3), np.uint8), np.eye(8, dtype=np.uint8), "hash")
-
-    def setup_seconds() -> float:
-        split = {"train": 0.7, "val": 0.1, "test": 0.2}
-        data = module("dsb2018", CHECKOUT / "data", cache=str(tmp_path), split=split, size=96)
-        start = time.process_time()  # of this process alone: others may be busy
-        data.setup()
-        assert len(data.cases) == 664
-        return time.process_time() - start
-
-    with monkeypatch.context() as patched:  # the pictures themselves do not matter here
-        patched.setattr("segbench.data.dsb2018.DSB2018DataModule.read", lambda *_: small)
-        setup_seconds()
-    assert min(setup_seconds() for _ in range(5)) < 0.2
 
 
 def test_the_cache_may_lie_elsewhere(tmp_path: Path) -> None:

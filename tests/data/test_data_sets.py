@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from made_data import (
-    CHECKOUT,
     COUNT,
     MAKERS,
     box,
@@ -314,29 +313,18 @@ def test_photographs_are_turned_as_they_were_held() -> None:
     assert decode_image(content, Path("p.jpg"), 3).shape == (64, 48, 3)
 
 
-@pytest.fixture(params=list(SIZES))
-def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    name: str = request.param
-    folder = {"pets": "oxford-iiit-pet"}.get(name, name)
-    if not (CHECKOUT / "data" / folder).is_dir():
-        pytest.skip(f"no real sample of {name} in data/")
-    return name
-
-
-def test_the_real_samples_are_found_whole(sample: str) -> None:
-    data = module(sample, CHECKOUT / "data")
+@pytest.mark.parametrize("name", list(SIZES))
+def test_the_real_samples_are_found_whole(name: str, real_samples: Path) -> None:
+    data = module(name, real_samples)
     cases = data.find_cases()
-    assert len(cases) == SIZES[sample]
+    assert len(cases) == SIZES[name]
     for case in cases[:: len(cases) // 5]:
         decoded = data._read_checked(case)
         assert decoded.image.shape == (*decoded.mask.shape, 3)
 
 
-def test_the_odd_pictures_of_the_real_sample() -> None:
-    root = CHECKOUT / "data"
-    if not (root / "oxford-iiit-pet").is_dir():
-        pytest.skip("no real sample of pets in data/")
-    data = module("pets", root)
+def test_the_odd_pictures_of_the_real_sample(real_samples: Path) -> None:
+    data = module("pets", real_samples)
     cases = {case.id: case for case in data.find_cases()}
     gif, png = (data._read_checked(cases[name]) for name in ("Abyssinian_34", "Abyssinian_5"))
     assert set(np.unique(gif.mask)) == {0}
