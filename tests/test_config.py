@@ -12,12 +12,7 @@ from segbench.config import CONF, cell_hash, compose, config_groups
 from segbench.targets import check_targets
 
 GROUPS = config_groups()
-CHOICES = [
-    f"{group}={option}"
-    for group, options in GROUPS.items()
-    for option in options
-    if group != "experiment"
-]
+CHOICES = [f"{group}={option}" for group, options in GROUPS.items() for option in options]
 
 
 def test_there_are_configs() -> None:
@@ -30,11 +25,6 @@ def test_there_are_configs() -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_yaml_composes_and_names_what_exists(choice: str) -> None:
     check_targets(compose(overrides=[choice]))
-
-
-@pytest.mark.parametrize("name", GROUPS.get("experiment", []))
-def test_every_experiment_composes(name: str) -> None:
-    check_targets(compose(overrides=[f"experiment={name}"]))
 
 
 @pytest.mark.parametrize("loss", GROUPS["loss"])

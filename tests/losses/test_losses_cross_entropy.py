@@ -68,8 +68,8 @@ def test_ce_is_scikit_learns_log_loss(channels: int) -> None:
     wide = two_logits(logits) if channels == 1 else logits
     probabilities = wide.double().softmax(1).movedim(1, -1)[valid].numpy()
     weights = torch.tensor([0.5, 2.0, 1.0, 3.0][: max(channels, 2)])
-    labels = target[valid]
-    expected = log_loss(labels, probabilities, sample_weight=weights[labels])
+    labels = target[valid].numpy()
+    expected = log_loss(labels, probabilities, sample_weight=weights.numpy()[labels])
     assert CELoss(weights.tolist())(logits, target).item() == pytest.approx(expected, rel=1e-6)
 
 

@@ -23,7 +23,7 @@ class CurvesLogger(Logger):
         self._path = Path(save_dir) / "curves.csv"
         self._rows: dict[int, dict[str, float]] = {}
         if self._path.is_file():
-            for row in pd.read_csv(self._path).to_dict("records"):
+            for row in pd.read_csv(self._path, float_precision="round_trip").to_dict("records"):
                 kept = {str(k): v for k, v in row.items() if k != "epoch" and v == v}
                 self._rows[int(row["epoch"])] = kept
 
