@@ -216,6 +216,7 @@ def _draw_panels(
     """The best, median and worst test image, at their own sizes."""
     places = {case.id: place for place, case in enumerate(data.cases)}
     rows = []
+    task.eval()  # Lightning leaves it in the mode of training
     for name, (id_, iou) in chosen_cases(table).items():
         place = places[id_]
         case = data.read(data.cases[place])

@@ -69,3 +69,26 @@ def test_the_record_of_a_cell(segbench: Callable[..., int], tmp_path: Path) -> N
         kept = record["metrics"]["test"][name]
         assert kept == pytest.approx(value) if value == value else kept is None
     assert (cell / "panels" / "test.png").stat().st_size > 5000
+
+
+def test_the_panels_show_what_was_scored(
+    segbench: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import segbench.experiment as experiment
+
+    drawn: dict[str, list[int]] = {}
+
+    def draw(image, truth, prediction, *_: object) -> list[object]:
+        hit, predicted, true = (truth & prediction).sum(), prediction.sum(), truth.sum()
+        drawn[str(image.shape)] = [hit, predicted - hit, true - hit]
+        return []
+
+    monkeypatch.setattr(experiment, "draw_panel", draw)
+    # deep supervision and batch normalisation: both answer otherwise in the mode of training
+    assert segbench("model=unetpp_ds", *TINY) == 0
+    table = pd.read_csv(only_cell(tmp_path) / "scores.csv").query("`class` == 'cell'")
+    scored = {
+        str((row.height, row.width, 3)): [row.tp, row.fp, row.fn] for row in table.itertuples()
+    }
+    assert len(drawn) == 3
+    assert {shape: scored[shape] for shape in drawn} == drawn
