@@ -1,6 +1,7 @@
 """curves.csv: one row for each epoch, whole at any moment, and right after a resumption."""
 
 import argparse
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ class CurvesLogger(Logger):
         self._path = Path(save_dir) / "curves.csv"
         self._rows: dict[int, dict[str, float]] = {}
         if self._path.is_file():
-            for row in pd.read_csv(self._path, float_precision="round_trip").to_dict("records"):
-                kept = {str(k): v for k, v in row.items() if k != "epoch" and v == v}
-                self._rows[int(row["epoch"])] = kept
+            # not pandas: its versions differ in whether a number read back is the same to the bit
+            with self._path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    epoch = int(row.pop("epoch"))
+                    self._rows[epoch] = {k: float(v) for k, v in row.items() if v}
 
     @property
     def name(self) -> str:
