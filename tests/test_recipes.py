@@ -1,6 +1,7 @@
 """Training recipes: each combination resumes exactly, and does what its name says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -41,23 +42,29 @@ class StopAt(Callback):
             raise Stopped
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=" ".join)
-def test_a_recipe_resumes_exactly(
-    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: tuple[str, ...]
-) -> None:
+@contextmanager
+def stopping_in_epoch(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Cells stop at the first batch of the epoch, counted from 0."""
     import segbench.experiment as experiment
 
-    assert segbench(*SMALL, *recipe, "name=whole") == 0
     original = experiment.build_trainer
     with monkeypatch.context() as patch:
         patch.setattr(
             experiment,
             "build_trainer",
-            lambda cfg, folder, own: original(cfg, folder, [*own, StopAt(2)]),
+            lambda cfg, folder, own: original(cfg, folder, [*own, StopAt(epoch)]),
         )
-        if "early_stopping" not in recipe[0]:
-            with pytest.raises(Stopped):
-                segbench(*SMALL, *recipe, "name=killed")
+        yield
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=" ".join)
+def test_a_recipe_resumes_exactly(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: tuple[str, ...]
+) -> None:
+    assert segbench(*SMALL, *recipe, "name=whole") == 0
+    if "early_stopping" not in recipe[0]:
+        with stopping_in_epoch(2, monkeypatch), pytest.raises(Stopped):
+            segbench(*SMALL, *recipe, "name=killed")
     assert segbench(*SMALL, *recipe, "name=killed") == 0
     whole, killed = only_cell(tmp_path, "whole"), only_cell(tmp_path, "killed")
     assert whole.name == killed.name
@@ -193,20 +200,11 @@ def test_a_diverged_run_fails_with_its_reason(
 def test_a_folder_moved_meanwhile_still_knows_its_best(
     segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import segbench.experiment as experiment
-
     # a rate that ruins the network after the second epoch, so that the first epochs stay the best
     words = (*SMALL, "trainer.max_epochs=5", "optimizer.lr=0.1", "scheduler=onecycle")
     assert segbench(*words, "name=whole") == 0
-    original = experiment.build_trainer
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            experiment,
-            "build_trainer",
-            lambda cfg, folder, own: original(cfg, folder, [*own, StopAt(4)]),
-        )
-        with pytest.raises(Stopped):
-            segbench(*words, "name=before")
+    with stopping_in_epoch(4, monkeypatch), pytest.raises(Stopped):
+        segbench(*words, "name=before")
     (tmp_path / "outputs" / "before").rename(tmp_path / "outputs" / "after")
     assert segbench(*words, "name=after") == 0
     whole, after = only_cell(tmp_path, "whole"), only_cell(tmp_path, "after")

@@ -1,6 +1,7 @@
 """What libraries say goes to a cell's log; what a user can do something about, to the screen."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,12 +26,19 @@ def log_to(path: Path) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             _silence_known()
+            warnings.showwarning = _show  # type: ignore[assignment]
             yield
     finally:
         root.removeHandler(handler)
         handler.close()
         for each, handlers, propagate in before:
             each.handlers, each.propagate = handlers, propagate
+
+
+def _show(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """A line for the user; Python's own form adds a place in our code."""
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    logging.getLogger("py.warnings").warning("%s: %s", category.__name__, message)
 
 
 def _silence_known() -> None:

@@ -38,7 +38,7 @@ class Cost(Callback):
         self.step_seconds = 0.0  # without it
         self.images = 0
         self.peak_bytes = 0
-        self._epoch_start = self._validation_start = 0.0
+        self._epoch_start = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count memory from here: what a former cell of this process took is not ours."""
