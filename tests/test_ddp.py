@@ -46,3 +46,20 @@ def test_two_processes_count_each_image_once(tmp_path: Path, monkeypatch) -> Non
     assert json.loads((alone / "split.json").read_text()) == json.loads(
         (both / "split.json").read_text()
     )
+
+
+def test_a_sweep_of_cells_on_two_processes_each(tmp_path: Path) -> None:
+    words = (*TINY, "trainer=ddp", "trainer.accelerator=cpu", "trainer.sync_batchnorm=false")
+    done = subprocess.run(
+        [sys.executable, "-m", "segbench", "-m", *words, "trainer.devices=2", "seed=0,1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 cells: 2 waiting, 2 to run") == 1  # the leader alone speaks
+    folders = [path.parent for path in (tmp_path / "outputs" / "default").glob("*/run.json")]
+    assert [read_record(folder)["status"] for folder in folders] == ["done", "done"]
+    for folder in folders:
+        assert (folder / "log.txt").read_text().count("epoch 1/2") == 1

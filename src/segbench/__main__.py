@@ -8,6 +8,7 @@ from pathlib import Path
 
 COMMANDS = {
     "train": "train, select, test and record one cell (the default); with -m a sweep",
+    "compare": "the table, the statistics, the figures and the page of what a sweep has done",
     "check": "read a data set once and list all that is wrong with it; draw augmented samples",
 }
 EXAMPLES = """\

@@ -8,28 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.report.record import NO_EFFECT
 from segbench.types import logit_channels
 
 _INSTALLED = Path(__file__).parent / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
-
-# What leaves a cell's result as it is, and so its hash: names, places, what is only shown.
-NO_EFFECT = (
-    "hydra",
-    "name",
-    "overwrite",
-    "debug",
-    "logger",
-    "experiment",
-    "data.root",
-    "data.download",
-    "data.cache",
-    "data.num_workers",
-    "callbacks.samples",
-    "trainer.log_every_n_steps",
-    "trainer.default_root_dir",
-    "trainer.enable_progress_bar",
-)
 
 
 def cell_config(cfg: DictConfig) -> dict[str, Any]:
@@ -84,10 +67,11 @@ def config_groups(extra: Path | None = None) -> dict[str, list[str]]:
 
 
 def register_resolvers() -> None:
-    """Make ``${cell:}``, ``${logit_channels:…}`` and ``${length:…}`` known to OmegaConf."""
+    """Make ``${cell:}`` and the others that the YAMLs use known to OmegaConf."""
     OmegaConf.register_new_resolver("cell", _cell_name, replace=True)
     OmegaConf.register_new_resolver("logit_channels", logit_channels, replace=True)
     OmegaConf.register_new_resolver("length", len, replace=True)
+    OmegaConf.register_new_resolver("basename", lambda path: Path(path).name, replace=True)
 
 
 def compose(config_name: str = "config", overrides: Sequence[str] = ()) -> DictConfig:

@@ -14,42 +14,49 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.callbacks.boards import close_runs, log_result
 from segbench.callbacks.life import Cost, EpochSeed
+from segbench.callbacks.predictions import KeepPredictions
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
-from segbench.data.transforms import normalise
 from segbench.errors import SegbenchError
 from segbench.hardware import count_flops, environment
+from segbench.keeping import draw_panels, keep_pictures
 from segbench.logs import log_to
 from segbench.losses.weights import needs_pixel_counts
 from segbench.memory import peak_memory
 from segbench.metrics.scores import aggregate, score_table
 from segbench.oom import Footprint, advice, is_out_of_memory
-from segbench.report.panels import chosen_cases, draw_panel, write_panels
+from segbench.report.cells import PANELS
 from segbench.report.record import (
     CONFIG,
+    LOG,
     SCORES,
     SPLIT,
     Record,
+    is_done,
+    read_record,
     whole_file,
     write_json,
     write_record,
     write_text,
 )
-from segbench.task import SegmentationTask, resize_logits
+from segbench.task import SegmentationTask
 from segbench.trainer import BEST, build_trainer
-from segbench.types import predicted_labels
 
 log = logging.getLogger(__name__)
 
 
-def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str) -> Record:
+def run_cell(
+    cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str, command: str = ""
+) -> Record:
     """Run the cell that ``cfg`` describes in ``folder``, or go on with it; returns its record.
 
     Whatever ends it early is recorded with what is known by then: ``failed`` with the error,
@@ -59,12 +66,15 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
     if getattr(rank_zero_only, "rank", 0):
         return _assist(cfg, folder)
     print(f"cell: {os.path.relpath(folder)}", flush=True)
-    with _alone_in(folder), log_to(folder / "log.txt"):
+    with _alone_in(folder), log_to(folder / LOG):
         if cfg.overwrite:
             _empty(folder)
+        elif is_done(folder):  # another process did it since we looked
+            return read_record(folder)
         record: Record = {"status": "running", "error": None, "choices": choices}
-        record |= {"seed": cfg.seed, "hash": digest}
+        record |= {"seed": cfg.seed, "hash": digest, "command": command}
         write_record(folder, record)
+        write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         try:
             _run(cfg, folder, folder, record)
             record["status"] = "done"
@@ -77,12 +87,15 @@ def run_cell(cfg: DictConfig, folder: Path, choices: dict[str, str], digest: str
         except Exception as error:
             if is_out_of_memory(error):
                 error = _with_advice(error, cfg, record)
-            record |= {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+            cause = error.__cause__ if isinstance(error, InstantiationException) else None
+            told = cause or error  # Hydra's own words say no more than where
+            record |= {"status": "failed", "error": f"{type(told).__name__}: {told}"}
             log.exception("the cell failed")
-            error.segbench_log = folder / "log.txt"  # type: ignore[attr-defined]
+            error.segbench_log = folder / LOG  # type: ignore[attr-defined]
             raise error from error.__cause__
         finally:
             write_record(folder, record)
+            close_runs()
     return record
 
 
@@ -93,7 +106,7 @@ def _assist(cfg: DictConfig, folder: Path) -> Record:
         TemporaryDirectory() as gone,
         open(os.devnull, "w") as nowhere,
         redirect_stdout(nowhere),
-        log_to(Path(gone) / "log.txt"),
+        log_to(Path(gone) / LOG),
     ):
         _run(cfg, folder, Path(gone), record)
     return record
@@ -119,11 +132,11 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: SegmentationDataModule = instantiate(cfg.data)
     task = build_task(cfg, data)
-    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost()])
+    predictions = KeepPredictions()
+    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost(), predictions])
     data.setup()  # before training: what is wrong with the data is said at once
     if needs_pixel_counts(task.loss):
         task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
-    write_text(out / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
     write_json(out / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
     record["flops"] = count_flops(task.network, data.in_channels, data.size)
@@ -140,6 +153,33 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
     record["metrics"] = {}
     for part in ("val", "test"):
         record["metrics"][part] = _score(trainer, task, data, part, out)
+    if "choices" in record:  # the process that leads
+        keep_pictures(data, predictions.pngs, out, record["choices"].get("data", "data"))
+        log_result(trainer.loggers, _hyperparameters(cfg, record), _finals(record), out / PANELS)
+
+
+def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
+    """What tells cells apart in TensorBoard's HParams tab."""
+    numbers = {
+        "seed": cfg.seed,
+        "batch_size": cfg.data.batch_size,
+        "size": "x".join(map(str, as_size(cfg.data.size))),
+        "lr": OmegaConf.select(cfg, "optimizer.lr"),
+        "epochs": record["epochs"],
+        "precision": record["environment"]["precision"],
+        "parameters": record["parameters"],
+    }
+    return {**record["choices"], **numbers}
+
+
+def _finals(record: Record) -> dict[str, float]:
+    """The scores over all classes of both parts, such as ``test/iou``."""
+    return {
+        f"{part}/{name}": value
+        for part, scores in record["metrics"].items()
+        for name, value in scores.items()
+        if "/" not in name and np.isfinite(value)
+    }
 
 
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:
@@ -193,42 +233,35 @@ def _score(
     part: str,
     folder: Path,
 ) -> dict[str, float]:
+    table = score_part(trainer, task, data, part)
+    if part == "test":
+        record_scores(trainer, task, data, table, folder)
+    return aggregate(table, data.class_names)
+
+
+def score_part(
+    trainer: Trainer, task: SegmentationTask, data: SegmentationDataModule, part: str
+) -> pd.DataFrame:
+    """The scores of each image and class of a part, at the original resolution."""
     data.scored_part = part
     task.scores.reset()
     trainer.test(task, datamodule=data, verbose=False)
     scores = task.scores.compute()
     ids = [data.cases[i].id for i in scores.index]
-    table = score_table(ids, data.class_names, scores.counts, scores.sizes, scores.surface)
-    if part == "test":
-        with whole_file(folder / SCORES) as temporary:
-            table.to_csv(temporary, index=False)
-        _draw_panels(trainer, task, data, table, folder)
-    return aggregate(table, data.class_names)
+    return score_table(ids, data.class_names, scores.counts, scores.sizes, scores.surface)
 
 
-def _draw_panels(
+def record_scores(
     trainer: Trainer,
     task: SegmentationTask,
     data: SegmentationDataModule,
     table: pd.DataFrame,
     folder: Path,
 ) -> None:
-    """The best, median and worst test image, at their own sizes."""
-    places = {case.id: place for place, case in enumerate(data.cases)}
-    rows = []
-    task.eval()  # Lightning leaves it in the mode of training
-    for name, (id_, iou) in chosen_cases(table).items():
-        place = places[id_]
-        case = data.read(data.cases[place])
-        prepared = torch.from_numpy(data.prepared.images[[place]]).permute(0, 3, 1, 2)
-        with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            logits = task(normalise(prepared.to(task.device)))
-        labels = predicted_labels(resize_logits(logits.float(), case.mask.shape))
-        label = labels[0].cpu().numpy().astype(np.uint8)
-        panel = draw_panel(case.image, case.mask, label, data.num_classes, data.ignore_index)
-        rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
-    heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
-    write_panels(folder / "panels" / "test.png", rows, heads)
+    """Write ``scores.csv`` and draw the panels."""
+    with whole_file(folder / SCORES) as temporary:
+        table.to_csv(temporary, index=False)
+    draw_panels(trainer, task, data, table, folder)
 
 
 @contextmanager
@@ -236,7 +269,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the cell's lock; the system gives it back however this process ends."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=1):  # a sweep that plans looks in for a moment
             yield
     except Timeout as error:
         raise SegbenchError(f"{folder}: another process is running this cell") from error
@@ -244,5 +277,5 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.name not in (".lock", "log.txt"):
+        if path.name not in (".lock", LOG):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

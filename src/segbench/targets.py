@@ -7,6 +7,7 @@ a target must belong to a listed package, by its name and by where it is defined
 
 import inspect
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ PACKAGES = ("segbench", "torch", "torchvision", "lightning", "torchmetrics", "al
 VARIABLE = "SEGBENCH_PACKAGES"
 # Members of the listed packages that load or fetch code.
 REFUSED = ("torch.load", "torch.hub", "torch.jit", "torch.package", "torch.utils.cpp_extension")
-ROOT: dict[str, type] = {"seed": int, "overwrite": bool, "debug": bool}
+ROOT: dict[str, type] = {"seed": int, "overwrite": bool, "retry_failed": bool, "debug": bool}
 # Values that segbench resolves before the target sees them.
 OURS = {"trainer.precision": ("auto",)}
 _PLAIN = (bool, int, float, str, type(None))
@@ -147,7 +148,13 @@ def _fits_one(value: Any, part: Any) -> bool:
     if part is None:
         return value is None
     # A plain value where a list, a path or an object belongs: only some of these can be judged.
-    return (typing.get_origin(part) or part) not in (list, dict, tuple)
+    # A number may stand for a tensor, and is always named beside it: `lr: float | Tensor`.
+    return (typing.get_origin(part) or part) not in (list, dict, tuple, _tensor())
+
+
+def _tensor() -> Any:
+    """The class Tensor where torch is imported: without it no annotation can hold it."""
+    return getattr(sys.modules.get("torch"), "Tensor", list)
 
 
 def _describe(hint: Any, ours: tuple[Any, ...]) -> str:

@@ -123,12 +123,15 @@ class SegmentationTask(LightningModule):
                 "lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
             )
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count each image at its own size against its own mask."""
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Count each image at its own size against its own mask; returns each one's labels."""
         logits = self.network(batch["image"]).float()
+        found = []
         for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
             labels = predicted_labels(resize_logits(logit[None], (mask.shape[0], mask.shape[1])))
             self.scores.update(labels, mask[None].long(), index[None])
+            found.append(labels[0])
+        return {"labels": found}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Lightning's hook."""

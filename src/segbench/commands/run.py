@@ -3,6 +3,7 @@
 import functools
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -51,6 +52,11 @@ def collects_failures(job: Callable[[DictConfig], T]) -> Callable[[DictConfig], 
     return guarded
 
 
+def silence_hydra() -> None:
+    """Hydra warns of YAMLs called as a plugin's own, which is how ours set its defaults."""
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated")
+
+
 def run_command(main: Callable[[], object], words: list[str]) -> int:
     """Run a ``@hydra.main`` function on command-line words; returns the exit code."""
     debug = "debug=true" in [word.lower() for word in words]
@@ -60,6 +66,7 @@ def run_command(main: Callable[[], object], words: list[str]) -> int:
             return _say(slip, words, debug)
     sys.argv = ["segbench", *_flags_first(words)]
     register_resolvers()
+    silence_hydra()
     _failures.clear()
     try:
         main()
@@ -120,6 +127,9 @@ def explain(error: BaseException, words: list[str]) -> tuple[str, int]:
         return _explain_missing(error, words), USAGE
     if isinstance(error, ConfigCompositionException):
         return _explain_override(error, words), USAGE
+    if "Unknown plugin class" in str(error):
+        extra = "ray" if "Ray" in str(error) else "launchers"
+        return f"hydra/launcher: not installed; pip install 'segbench[{extra}]'", USAGE
     if isinstance(error, InterpolationResolutionError) and error.parent_node is not None:
         said = str(error).splitlines()[0].partition("resolving interpolation: ")
         return f"{error.full_key}: {said[2] or said[0]}", USAGE

@@ -50,11 +50,18 @@ def paint_errors(image: Picture, truth: Picture, prediction: Picture, ignore_ind
     return errors
 
 
+def as_rgb(image: Picture, truth: Picture) -> Picture:
+    """An image (H, W, C) of any number of channels as (H, W, 3)."""
+    if image.shape[2] < 3:
+        return np.broadcast_to(image[..., :1], (*truth.shape, 3))
+    return image[..., :3]
+
+
 def draw_panel(
     image: Picture, truth: Picture, prediction: Picture, num_classes: int, ignore_index: int
 ) -> list[Picture]:
     """The four pictures (H, W, 3) of a panel, at the image's own size."""
-    image = np.broadcast_to(image, (*truth.shape, 3)) if image.shape[2] == 1 else image[..., :3]
+    image = as_rgb(image, truth)
     return [
         image,
         paint_labels(truth, num_classes, ignore_index),

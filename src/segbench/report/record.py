@@ -11,6 +11,25 @@ from typing import Any
 from segbench.errors import SegbenchError
 
 RUN, SCORES, SPLIT, CONFIG = "run.json", "scores.csv", "split.json", "config.yaml"
+LOG = "log.txt"
+# What leaves a cell's result as it is, and so its hash: names, places, what is only shown.
+NO_EFFECT = (
+    "hydra",
+    "name",
+    "overwrite",
+    "retry_failed",
+    "debug",
+    "logger",
+    "experiment",
+    "data.root",
+    "data.download",
+    "data.cache",
+    "data.num_workers",
+    "callbacks.samples",
+    "trainer.log_every_n_steps",
+    "trainer.default_root_dir",
+    "trainer.enable_progress_bar",
+)
 Record = dict[str, Any]
 
 

@@ -1,0 +1,46 @@
+"""A cell's hyperparameters, final scores and panels, for TensorBoard and loggers like it."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
+from PIL import Image
+
+
+def log_result(
+    loggers: Iterable[Logger],
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    panel: Path,
+) -> None:
+    """Log them once, at a cell's end: TensorBoard shows them in its HParams and Images tabs."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(dict(params), dict(metrics))
+            if panel.is_file():
+                picture = np.asarray(Image.open(panel).convert("RGB"))
+                logger.experiment.add_image("test/panels", picture, dataformats="HWC")
+        else:
+            logger.log_hyperparams(dict(params))
+            logger.log_metrics(dict(metrics))
+            if panel.is_file():
+                _log_image(logger, panel)
+        logger.save()
+
+
+def close_runs() -> None:
+    """Weights & Biases has one run at a time, into which the next cell would go on writing."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
+
+
+def _log_image(logger: Any, panel: Path) -> None:
+    """MLflow keeps files; Weights & Biases shows images."""
+    if isinstance(logger, MLFlowLogger):
+        logger.experiment.log_artifact(logger.run_id, str(panel))
+    elif hasattr(logger, "log_image"):
+        logger.log_image("test/panels", [str(panel)])

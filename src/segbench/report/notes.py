@@ -1,0 +1,239 @@
+"""What a reader of a section must know beside its numbers, and how the numbers came about."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from segbench.report.cells import Cell
+from segbench.report.comparison import LOWER_IS_BETTER, Entry, Section
+from segbench.report.image_scores import has_images
+from segbench.report.options import BUDGET
+from segbench.report.statistics import ALPHA, smallest_p
+from segbench.report.words import CELLS, Nouns, amount, count, listed
+
+LATE = 0.9  # of its epochs: a best epoch after this share was perhaps not the best to be had
+
+
+def notes(section: Section, nouns: Nouns = CELLS) -> list[str]:
+    """The notes that statistics call for, whatever was compared."""
+    scored = section.scored
+    found = [_seeds(scored, nouns), _few_images(section, nouns), _width(scored, nouns)]
+    return [*filter(None, found), *_missing_scores(section, nouns)]
+
+
+def cell_notes(section: Section, score: str) -> list[str]:
+    """The notes that the cells' records and configs call for."""
+    makers: tuple[Callable[[Section], str], ...] = (
+        _selected_on_test,
+        _missing_seeds,
+        _late_epochs,
+        _budgets,
+        _environments,
+    )
+    found = [_unlike_images(score), *(maker(section) for maker in makers)]
+    if score.partition("/")[0] in (*LOWER_IS_BETTER, "nsd"):
+        found.append(_surface_failures(section, score))
+    return [*filter(None, found)]
+
+
+def methods(section: Section, replicates: int, nouns: Nouns = CELLS) -> list[str]:
+    """How the numbers came about, with sources; nothing where nothing was tested."""
+    told = [f"Means and standard deviations (n − 1) are over the {nouns.seed}s of a configuration."]
+    if not any(np.isfinite(entry.low) for entry in section.entries):
+        return told
+    several = any(len(entry.seeds) > 1 for entry in section.entries)
+    seeds = f", and the {nouns.seed}s of each configuration" if several else ""
+    told.append(
+        f"95 % intervals: percentiles of {replicates:,} bootstrap replicates; {nouns.image}s are "
+        f"drawn with replacement, the same for all{seeds} (Owen 2007; Rao & Wu 1988), widened by "
+        "Student's t where few are drawn from (Hesterberg 2015)."
+    )
+    told.append("Ranked first: the share of these replicates (Wiesenfarth et al. 2021).")
+    if section.pairs:
+        told += _pair_methods(len(section.pairs), several, nouns)
+    return told
+
+
+def _pair_methods(pairs: int, several: bool, nouns: Nouns) -> Iterable[str]:
+    holm = f", Holm-corrected over {count(pairs, 'pair')}"
+    yield (
+        f"Pairs over {nouns.image}s: Wilcoxon's signed ranks of the scores averaged over "
+        f"{nouns.seed}s, zeros after Pratt (1959){holm} (Holm 1979)."
+    )
+    if several:
+        yield (
+            f"Pairs over {nouns.image}s and {nouns.seed}s at once: t with Satterthwaite's degrees "
+            f"of freedom, as min F′ (Clark 1973){holm}. Different is what both tests find."
+        )
+    yield (
+        "Effect: matched-pairs rank-biserial correlation (Kerby 2014). Would have been seen: with "
+        "80 % power, at the strictest step of Holm's correction."
+    )
+
+
+def _seeds(scored: Sequence[Entry], nouns: Nouns) -> str:
+    counts = {entry.label: len(entry.seeds) for entry in scored}
+    single = [label for label, number in counts.items() if number == 1]
+    if single and len(single) == len(counts):
+        which = "Each configuration has" if len(counts) > 1 else f"{single[0]} has"
+    elif single:
+        which = f"{listed(single)} {'has' if len(single) == 1 else 'have'}"
+    elif len(set(counts.values())) > 1:
+        fewest, most = min(counts.values()), max(counts.values())
+        return f"The numbers of {nouns.seed}s differ, from {fewest} to {most}."
+    else:
+        return ""
+    return (
+        f"{which} a single {nouns.seed}: tests say whether these very {nouns.run}s differ on "
+        f"other {nouns.image}s, not whether the configurations do; {nouns.again} might turn any "
+        f"order. Three {nouns.seed}s or more tell."
+    )
+
+
+def _few_images(section: Section, nouns: Nouns) -> str:
+    images = max((pair.images for pair in section.pairs), default=0)
+    smallest = min(1.0, len(section.pairs) * smallest_p(images))
+    if not images or smallest < ALPHA:
+        return ""
+    return (
+        f"With {count(images, nouns.image)} and {count(len(section.pairs), 'pair')} no difference "
+        f"can be significant: the smallest possible p is {smallest:.3g}."
+    )
+
+
+def _width(scored: Sequence[Entry], nouns: Nouns) -> str:
+    if len(scored) < 2:
+        return ""
+    best, second = scored[:2]
+    width, gap = best.high - best.low, abs(best.mean - second.mean)
+    if not width > gap:  # NaN: no interval
+        return ""
+    return (
+        f"The interval of the best is {amount(width)} wide, the gap to the second {amount(gap)}: "
+        f"more {nouns.image}s or {nouns.seed}s could change the order."
+    )
+
+
+def _missing_scores(section: Section, nouns: Nouns) -> list[str]:
+    entries = [entry for entry in section.scored if entry.values.size]
+    if not entries:
+        return []
+    missing = {entry.label: int(np.isnan(entry.values).any(axis=0).sum()) for entry in entries}
+    if not any(missing.values()):
+        return []
+    total = len(section.images)
+    if len(set(missing.values())) == 1:
+        number = next(iter(missing.values()))
+        return [f"Without a score and left out of means: {number} of {count(total, nouns.image)}."]
+    told = listed([f"{label} {number}" for label, number in missing.items()])
+    return [
+        f"Of {count(total, nouns.image)} a different number has no score and is left out of means: "
+        f"{told}. Means are over different {nouns.image}s, tests over those that both have."
+    ]
+
+
+def _unlike_images(score: str) -> str:
+    if has_images(score):
+        return ""
+    return (
+        f"{score} is made from counts summed over all test images and has no value for a single "
+        "one: mean and standard deviation over seeds are all there is, no interval and no test."
+    )
+
+
+def _selected_on_test(section: Section) -> str:
+    parts = next((c.parts for e in section.entries for c in e.cells if c.split), {})
+    val, test = ({case["id"] for case in parts.get(name, [])} for name in ("val", "test"))
+    if not test & val:
+        return ""
+    return (
+        "The test part is the val part: weights were selected on the images that they are scored "
+        "on, so that all scores are too good."
+        if test == val
+        else f"{len(test & val)} of the {len(test)} test images are also in the val part, which "
+        "selected the weights."
+    )
+
+
+def _missing_seeds(section: Section) -> str:
+    wanted = sorted({cell.seed for entry in section.entries for cell in entry.cells})
+    told = []
+    for entry in section.entries:
+        states = {cell.seed: cell.status for cell in entry.cells}
+        lacking = [
+            f"{seed} {states.get(seed, 'not there')}" for seed in wanted if seed not in entry.seeds
+        ]
+        if lacking:
+            told.append(f"{entry.label} (seed {', '.join(lacking)})")
+    return f"Without all of the {count(len(wanted), 'seed')}: {listed(told)}." if told else ""
+
+
+def _late_epochs(section: Section) -> str:
+    def late(cell: Cell) -> bool:
+        best, epochs = cell.record.get("best_epoch"), cell.record.get("epochs")
+        return bool(best and epochs and best > LATE * epochs)
+
+    labels = [e.label for e in section.scored if any(late(cell) for cell in e.done)]
+    if not labels:
+        return ""
+    return (
+        "Not trained to the end, as their best epoch is among the last tenth: "
+        f"{listed(labels)}. With more epochs the order may change."
+    )
+
+
+def _budgets(section: Section) -> str:
+    return _differing(section, "Training budgets differ, in epochs", _budget)
+
+
+def _budget(cell: Cell) -> Any:
+    return cell.config.get(BUDGET)
+
+
+def _environments(section: Section) -> str:
+    def of(name: str) -> Callable[[Cell], Any]:
+        return lambda cell: cell.record.get("environment", {}).get(name)
+
+    def torch_version(cell: Cell) -> Any:
+        return cell.record.get("environment", {}).get("versions", {}).get("torch")
+
+    return " ".join(
+        filter(
+            None,
+            (
+                _differing(section, "Precisions differ", of("precision")),
+                _differing(section, "Devices differ, so times do not compare", of("device")),
+                _differing(section, "Versions of torch differ", torch_version),
+            ),
+        )
+    )
+
+
+def _differing(section: Section, what: str, value: Callable[[Cell], Any]) -> str:
+    """``what: a (x, y), b (z)`` where finished cells have several values."""
+    holders: dict[str, dict[str, None]] = {}
+    for entry in section.scored:
+        for cell in entry.done:
+            if value(cell) is not None:
+                holders.setdefault(str(value(cell)), {})[entry.label] = None
+    if len(holders) < 2:
+        return ""
+    told = "; ".join(f"{each} ({listed(list(labels), 4)})" for each, labels in holders.items())
+    return f"{what}: {told}."
+
+
+def _surface_failures(section: Section, score: str) -> str:
+    _, slash, of = score.partition("/")
+    told = []
+    for entry in section.scored:
+        metrics = [cell.record.get("metrics", {}).get("test", {}) for cell in entry.done]
+        failures = sum(each.get(f"surface_failures{slash}{of}") or 0 for each in metrics)
+        if failures:
+            told.append(f"{entry.label} {failures:.0f}")
+    if not told:
+        return ""
+    return (
+        "Masks of which one alone is empty score the image's diagonal, or 0 in NSD; over all "
+        f"seeds there are: {listed(told)}."
+    )

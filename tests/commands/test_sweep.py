@@ -1,0 +1,211 @@
+"""A sweep survives failing cells, kills and a second sweep beside it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from segbench.report.record import read_record
+
+Run = Callable[..., int]
+GRID = ("-m", *TINY, "model=unet", "loss=dice,bce", "seed=0,1")
+
+
+def cells(folder: Path, name: str = "default") -> dict[str, Path]:
+    found = (folder / "outputs" / name).glob("*/run.json")
+    return {path.parent.name: path.parent for path in sorted(found)}
+
+
+def fitted(cell: Path) -> int:
+    """How often the cell's first epoch was trained."""
+    return len(re.findall(r"^epoch 1/", (cell / "log.txt").read_text(), re.M))
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "segbench", *words]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_it_runs_what_is_missing_and_ends_in_a_comparison(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench(*GRID) == 0
+    said = capsys.readouterr().out
+    assert "4 cells: 4 waiting, 4 to run" in said
+    assert "[4/4] unet-bce-s1: done, test IoU" in said
+    assert "epoch 1/2" not in said  # a cell's own lines stand in its log
+    assert [fitted(cell) for cell in cells(tmp_path).values()] == [1, 1, 1, 1]
+    assert (tmp_path / "outputs/default/report/index.html").is_file()
+    before = {name: (cell / "run.json").stat() for name, cell in cells(tmp_path).items()}
+    assert segbench(*GRID, "model.base_channels=4") == 0  # again, and the same in other words
+    assert "4 cells: 4 done, 0 to run" in capsys.readouterr().out
+    after = {name: (cell / "run.json").stat() for name, cell in cells(tmp_path).items()}
+    assert {k: v.st_mtime_ns for k, v in before.items()} == {
+        k: v.st_mtime_ns for k, v in after.items()
+    }
+    assert segbench(*GRID, "loss=dice,bce,focal") == 0
+    assert "6 cells: 4 done, 2 waiting, 2 to run" in capsys.readouterr().out
+
+
+def test_a_failing_cell_stops_no_other_and_every_failure_is_listed(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("-m", *TINY, "loss=dice,bce", "optimizer.lr=1e30,0.001")
+    assert segbench(*words) == 1
+    seen = capsys.readouterr()
+    listed = seen.err.strip().splitlines()
+    assert len(listed) == 3
+    assert all(
+        re.fullmatch(r"failed: outputs/default/unet-(dice|bce)-s0-\w+: .*became nan.*", line)
+        for line in listed[:2]
+    )
+    assert "retry_failed=true" in listed[2]
+    assert "Traceback" not in seen.err
+    assert sorted(read_record(cell)["status"] for cell in cells(tmp_path).values()) == [
+        *("done", "done", "failed", "failed")
+    ]
+    assert segbench(*words) == 1  # they are not tried again, and not forgotten either
+    seen = capsys.readouterr()
+    assert "4 cells: 2 done, 2 failed, 0 to run" in seen.out
+    assert seen.err.count("failed: ") == 2
+    assert segbench(*words, "retry_failed=true") == 1
+    assert "2 waiting, 2 to run" in capsys.readouterr().out
+
+
+def test_a_slip_anywhere_in_the_grid_is_said_before_any_training(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench("-m", *TINY, "loss=dice,nosuch") == 2
+    assert "loss=nosuch: no such option" in capsys.readouterr().err
+    assert segbench("-m", *TINY, "trainer.max_epochs=2,fast") == 2
+    assert "trainer.max_epochs" in capsys.readouterr().err
+    assert not cells(tmp_path)
+
+
+def test_two_combinations_that_come_to_one_cell_are_one(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench("-m", *TINY, "callbacks.samples.count=2,3") == 0
+    assert "[1/1]" in capsys.readouterr().out
+    assert len(cells(tmp_path)) == 1
+
+
+def test_killed_with_all_its_cells_it_loses_no_more_than_an_epoch(tmp_path: Path) -> None:
+    words = (*GRID, "trainer.max_epochs=4")
+    process = start(tmp_path, *words)
+
+    def second_is_under_way() -> bool:
+        begun = list(cells(tmp_path).values())
+        return len(begun) == 2 and any(
+            (cell / "checkpoints" / "last.ckpt").is_file()
+            and read_record(cell).get("status") == "running"
+            for cell in begun
+        )
+
+    wait_for(process, second_is_under_way)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    shutil.copytree(tmp_path, tmp_path / "before", ignore=shutil.ignore_patterns("before"))
+    again = start(tmp_path, *words)
+    out, err = again.communicate(timeout=240)
+    assert again.returncode == 0, err
+    assert "4 cells: 1 done, 3 waiting, 3 to run" in out
+    assert [fitted(cell) for cell in cells(tmp_path).values()] == [1, 1, 1, 1]
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    whole = start(undisturbed, *words)
+    assert whole.communicate(timeout=240)[1] == ""
+    for name, cell in cells(tmp_path).items():
+        alike = undisturbed / "outputs" / "default" / name
+        assert (cell / "scores.csv").read_bytes() == (alike / "scores.csv").read_bytes()
+
+
+def test_two_sweeps_at_once_run_each_cell_once(tmp_path: Path) -> None:
+    both = [start(tmp_path, *GRID), start(tmp_path, *GRID)]
+    said = [process.communicate(timeout=280) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert [fitted(cell) for cell in cells(tmp_path).values()] == [1, 1, 1, 1]
+    assert all(read_record(cell)["status"] == "done" for cell in cells(tmp_path).values())
+
+
+def test_ctrl_c_ends_the_sweep_and_not_the_cell_alone(tmp_path: Path) -> None:
+    process = start(tmp_path, *GRID, "trainer.max_epochs=200")
+    wait_for(process, lambda: any(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in err
+    assert "Traceback" not in err
+    assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["interrupted"]
+
+
+def test_a_pool_of_processes_survives_one_that_is_killed(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = (*GRID, "hydra/launcher=joblib", "trainer.max_epochs=30")
+    process = start(tmp_path, *words)
+    guilty: list[Path] = []
+
+    def killed(times: int) -> bool:
+        """Kill the process of one cell, always the same, whenever it has come to an epoch."""
+        begun = tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")
+        guilty.extend([] if guilty else [path.parents[1] for path in begun][:1])
+        pid = holder(guilty[0]) if guilty else None
+        if pid is None or pid in pids:
+            return False
+        os.kill(pid, signal.SIGKILL)
+        pids.append(pid)
+        return len(pids) == times
+
+    pids: list[int] = []
+    wait_for(process, lambda: killed(2))  # the second time it was alone
+    _, err = process.communicate(timeout=280)
+    assert process.returncode == 1, err
+    states = {name: read_record(cell)["status"] for name, cell in cells(tmp_path).items()}
+    assert states == {name: "failed" if name == guilty[0].name else "done" for name in states}
+    assert len(states) == 4
+    assert f"failed: outputs/default/{guilty[0].name}: its process was killed" in err
+    assert "Traceback" not in err
+
+
+def holder(cell: Path) -> int | None:
+    """The process that holds a cell's lock, as Linux lists it."""
+    wanted = (cell / ".lock").stat().st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        fields = line.split()
+        if fields[5].endswith(f":{wanted}"):
+            return int(fields[4])
+    return None
+
+
+def test_submitit_runs_cells_in_processes_of_their_own(
+    segbench: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    assert segbench("-m", *TINY, "loss=dice,bce", "hydra/launcher=submitit_local") == 0
+    assert "[2/2] unet-bce-s0: done" in capfd.readouterr().out
+    assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["done", "done"]
+
+
+def test_a_launcher_that_is_not_installed_is_named(
+    segbench: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench("-m", *TINY, "hydra/launcher=ray", "seed=0,1") == 2
+    assert "segbench[ray]" in capsys.readouterr().err
