@@ -31,7 +31,7 @@ from segbench.hardware import count_flops, environment
 from segbench.keeping import draw_panels, keep_pictures
 from segbench.logs import log_to
 from segbench.losses.weights import needs_pixel_counts
-from segbench.memory import peak_memory
+from segbench.memory import peak_memory, release_memory
 from segbench.metrics.scores import aggregate, score_table
 from segbench.oom import Footprint, advice, is_out_of_memory
 from segbench.report.cells import PANELS
@@ -75,6 +75,7 @@ def run_cell(
         record |= {"seed": cfg.seed, "hash": digest, "command": command}
         write_record(folder, record)
         write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+        release_memory()
         try:
             _run(cfg, folder, folder, record)
             record["status"] = "done"

@@ -384,3 +384,10 @@ def test_entries_are_who_they_are() -> None:
     one, two = (Entry("same", {}, values=np.zeros((1, 3))) for _ in range(2))
     section = Section("data", "", [], [], [one, two])
     assert section.entries.index(two) == 1
+
+
+def test_a_network_that_never_predicts_a_class_is_named(tmp_path: Path) -> None:
+    folder = sweep(tmp_path / "sweep", {"unet": 0.7, "segnet": 0.6})
+    assert not any(note.startswith("Collapsed") for note in only(compared(folder)).notes)
+    write_cell(folder, np.zeros(60), model="segnet", seed=3, config={})
+    assert "segnet (seed 3: cell)" in noted(only(compared(folder)), "Collapsed")

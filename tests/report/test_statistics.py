@@ -213,3 +213,13 @@ def test_true_differences_are_seen() -> None:
         p, effect = st.signed_rank(st.image_means(a) - st.image_means(b))
         seen += are_different(p, float(st.student_p(difference, found, df)), effect)
     assert 0.65 < seen / trials < 0.95
+
+
+def test_as_drawn_no_mean_lies_beyond_what_was_seen() -> None:
+    lucky = np.repeat([[0.8], [0.8], [0.0]], 30, axis=1)
+    steady = np.full((3, 30), 0.82)
+    rng = np.random.default_rng(0)
+    plain = st.bootstrap_means([lucky, steady], 2000, rng, enlarged=False)
+    assert plain[:, 0].max() == pytest.approx(0.8)
+    assert st.share_first(plain).tolist() == [0, 1]
+    assert st.bootstrap_means([lucky, steady], 2000, rng)[:, 0].max() > 0.82

@@ -33,9 +33,8 @@ def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Lau
         launch([_words_of_leader(config, grid, load)], initial_job_idx=0)
         return
     cells = plan(config, grid, load)
-    missing = [cell for cell in cells if cell.state == "waiting"]
     with Board(cells):
-        _run_all(missing, launch)
+        _run_all(cells, launch)
     finish(cells)
 
 
@@ -101,7 +100,7 @@ def _run_all(cells: list[Planned], launch: Launch) -> None:
     A pool that loses one process takes all others down: each cell that was under way then goes on
     alone, which tells the guilty one from its neighbours.
     """
-    while missing := [cell for cell in cells if cell.state == "waiting"]:
+    while missing := _missing(cells):
         error = _launch(missing, launch)
         begun = [cell for cell in missing if cell.state == "waiting" and _was_running(cell)]
         for cell in begun if error else []:
@@ -110,6 +109,14 @@ def _run_all(cells: list[Planned], launch: Launch) -> None:
                 cell.settle()
         if error and all(cell.state == "waiting" for cell in missing):
             raise SegbenchError(f"hydra/launcher: {error}") from error
+
+
+def _missing(cells: list[Planned]) -> list[Planned]:
+    """The cells to run; among them those that another process gave up meanwhile."""
+    for cell in cells:
+        if cell.state == "elsewhere" and not is_locked(cell.folder):
+            cell.settle()
+    return [cell for cell in cells if cell.state == "waiting"]
 
 
 def _launch(cells: list[Planned], launch: Launch) -> Exception | None:

@@ -40,7 +40,8 @@ def analyse(
     sign = -1.0 if lower else 1.0
     variances = st.image_variances(values)
     _set_intervals(entries, values, drawn, variances, bounds)
-    for entry, share in zip(entries, st.share_first(sign * drawn), strict=True):
+    plain = st.bootstrap_means(values, replicates, np.random.default_rng(seed), enlarged=False)
+    for entry, share in zip(entries, st.share_first(sign * plain), strict=True):
         entry.first = float(share)
     places = [section.entries.index(entry) for entry in entries]
     found = _make_pairs(entries, values, sign * drawn, variances, sign)

@@ -12,6 +12,7 @@ from segbench.report.options import BUDGET
 from segbench.report.statistics import ALPHA, smallest_p
 from segbench.report.words import CELLS, Nouns, amount, count, listed
 
+FOUND = 0.01  # of a class's pixels: a network that finds fewer has learnt nothing of it
 LATE = 0.9  # of its epochs: a best epoch after this share was perhaps not the best to be had
 
 
@@ -27,6 +28,7 @@ def cell_notes(section: Section, score: str) -> list[str]:
     makers: tuple[Callable[[Section], str], ...] = (
         _selected_on_test,
         _missing_seeds,
+        _collapsed,
         _late_epochs,
         _budgets,
         _environments,
@@ -49,7 +51,7 @@ def methods(section: Section, replicates: int, nouns: Nouns = CELLS) -> list[str
         f"drawn with replacement, the same for all{seeds} (Owen 2007; Rao & Wu 1988), widened by "
         "Student's t where few are drawn from (Hesterberg 2015)."
     )
-    told.append("Ranked first: the share of these replicates (Wiesenfarth et al. 2021).")
+    told.append("Ranked first: the share of the replicates as drawn (Wiesenfarth et al. 2021).")
     if section.pairs:
         told += _pair_methods(len(section.pairs), several, nouns)
     return told
@@ -167,6 +169,23 @@ def _missing_seeds(section: Section) -> str:
         if lacking:
             told.append(f"{entry.label} (seed {', '.join(lacking)})")
     return f"Without all of the {count(len(wanted), 'seed')}: {listed(told)}." if told else ""
+
+
+def _collapsed(section: Section) -> str:
+    """Cells that hardly ever found a class: their training went wrong, the score is no accident."""
+    told = []
+    for entry in section.scored:
+        for cell in entry.done:
+            sums = cell.scores.groupby("class")[["tp", "fp", "fn"]].sum()
+            missed = sums[sums["tp"] < FOUND * (sums["tp"] + sums["fn"])].index
+            if len(missed):
+                told.append(f"{entry.label} (seed {cell.seed}: {listed(list(missed))})")
+    if not told:
+        return ""
+    return (
+        f"Collapsed, finding less than {FOUND:.0%} of a class's pixels: {listed(told)}. Look at "
+        "their curves; the mean over seeds says little of such a configuration."
+    )
 
 
 def _late_epochs(section: Section) -> str:

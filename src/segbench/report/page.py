@@ -157,7 +157,8 @@ def _anchors(section: Section, number: int) -> list[str]:
 
 def _framed(figure: Figure, prefix: str) -> Markup:
     """A figure's HTML; an SVG gets a name, and a prefix to its ids: the next one has the same."""
-    html = figure.html[max(figure.html.find("<svg"), 0) :]
+    html = str(figure.html)  # Markup would escape what is put into it below
+    html = html[max(html.find("<svg"), 0) :]
     if not html.startswith("<svg"):
         width = re.match(r"<img [^>]*width=\"(\d+)", html)
         wide = width is not None and int(width[1]) > WIDE

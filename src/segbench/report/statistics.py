@@ -83,20 +83,26 @@ def satterthwaite(parts: ArrayLike, freedoms: ArrayLike) -> tuple[Values, Values
     return np.sqrt(variance), np.where(variance == 0, fallback, df)
 
 
-def bootstrap_means(entries: Sequence[Values], replicates: int, rng: np.random.Generator) -> Values:
+def bootstrap_means(
+    entries: Sequence[Values], replicates: int, rng: np.random.Generator, enlarged: bool = True
+) -> Values:
     """Means ``(replicates, E)`` of redrawn images and seeds.
 
     Images are drawn with replacement, the same for all entries and seeds, and of each entry its
-    seeds. What either draw changes is enlarged by √(k / (k − 1)), k what it draws from: a redrawn
-    mean of few varies less than their mean does.
+    seeds. What either draw changes is ``enlarged`` by √(k / (k − 1)), k what it draws from: a
+    redrawn mean of few varies less than their mean does. That is right for a spread, and wrong for
+    a rank: an enlarged mean may lie above every score that was seen.
 
     Source:
         Owen 2007, doi:10.1214/07-AOAS122 (both factors); Rao & Wu 1988 (enlarged).
     """
     cells = np.concatenate(entries)
-    drawn = _enlarged(_redraw_images(cells, replicates, rng), seed_means(cells), cells.shape[1])
+    drawn = _redraw_images(cells, replicates, rng)
+    if enlarged:
+        drawn = _enlarged(drawn, seed_means(cells), cells.shape[1])
     places = np.cumsum([len(values) for values in entries])[:-1]
-    return np.stack([_redraw_seeds(own, rng) for own in np.split(drawn, places, axis=1)], axis=1)
+    by_entry = np.split(drawn, places, axis=1)
+    return np.stack([_redraw_seeds(own, rng, enlarged) for own in by_entry], axis=1)
 
 
 def _redraw_images(cells: Values, replicates: int, rng: np.random.Generator) -> Values:
@@ -112,11 +118,10 @@ def _redraw_images(cells: Values, replicates: int, rng: np.random.Generator) -> 
     return np.concatenate(drawn)
 
 
-def _redraw_seeds(means: Values, rng: np.random.Generator) -> Values:
-    overall = means.mean(axis=1)
+def _redraw_seeds(means: Values, rng: np.random.Generator, enlarged: bool) -> Values:
     picks = rng.integers(means.shape[1], size=means.shape)
-    picked = np.take_along_axis(means, picks, axis=1).mean(axis=1)
-    return _enlarged(picked, overall, means.shape[1])
+    picked: Values = np.take_along_axis(means, picks, axis=1).mean(axis=1)
+    return _enlarged(picked, means.mean(axis=1), means.shape[1]) if enlarged else picked
 
 
 def _enlarged(drawn: Values, centre: Values, count: int) -> Values:
