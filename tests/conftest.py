@@ -53,6 +53,7 @@ def segbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., i
 
 def only_cell(folder: Path, name: str = "default") -> Path:
     """The one cell in outputs/<name>."""
-    cells = [each for each in (folder / "outputs" / name).iterdir() if each.is_dir()]
+    records = (folder / "outputs" / name).glob("*/run.json")
+    cells = [record.parent for record in records]
     assert len(cells) == 1, cells
     return cells[0]
