@@ -10,11 +10,15 @@ COMMANDS = {
     "train": "train, select, test and record one cell (the default); with -m a sweep",
     "compare": "the table, the statistics, the figures and the page of what a sweep has done",
     "check": "read a data set once and list all that is wrong with it; draw augmented samples",
+    "evaluate": "score a finished cell's weights on its test part, or on other data",
+    "predict": "masks of your own pictures with a finished cell's weights",
+    "export": "a finished cell's network as one file, ONNX or torch.export",
 }
 EXAMPLES = """\
   python -m segbench model=unet loss=dice data.size=96         one cell on generated images
   python -m segbench data=dsb2018 data.root=/my/data model=unetpp trainer.max_epochs=50
-  python -m segbench -m model=unet,unetpp loss=bce,dice seed=0,1,2     every combination"""
+  python -m segbench -m model=unet,unetpp loss=bce,dice seed=0,1,2     every combination
+  python -m segbench predict run=outputs/default input='photos/*.jpg' output=masks/"""
 FLAGS = """\
   --cfg job            print the cell that the command line describes, and stop
   --config-dir DIR     add your own YAMLs: DIR/model/mynet.yaml makes model=mynet
@@ -38,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     _prepare_environment()
     from segbench.commands.run import run_command
 
-    return run_command(import_module(f"segbench.commands.{command}").main, words)
+    resumes = command == "train"
+    return run_command(import_module(f"segbench.commands.{command}").main, words, resumes)
 
 
 def _prepare_environment() -> None:
@@ -46,6 +51,9 @@ def _prepare_environment() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # albumentations would ask a package registry for its newest version at each import.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    # Threads that wait for one another by spinning take the core from the one they wait for: with
+    # other work on the machine a step took up to 8 times as long; without it no longer.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.path.insert(0, str(Path.cwd()))  # a user's own package lies where the command is typed
 
 

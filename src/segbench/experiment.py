@@ -4,16 +4,13 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer, seed_everything
@@ -29,6 +26,7 @@ from segbench.data.options import as_size
 from segbench.errors import SegbenchError
 from segbench.hardware import count_flops, environment
 from segbench.keeping import draw_panels, keep_pictures
+from segbench.locks import alone_in
 from segbench.logs import log_to
 from segbench.losses.weights import needs_pixel_counts
 from segbench.memory import peak_memory, release_memory
@@ -66,7 +64,7 @@ def run_cell(
     if getattr(rank_zero_only, "rank", 0):
         return _assist(cfg, folder)
     print(f"cell: {os.path.relpath(folder)}", flush=True)
-    with _alone_in(folder), log_to(folder / LOG):
+    with alone_in(folder), log_to(folder / LOG):
         if cfg.overwrite:
             _empty(folder)
         elif is_done(folder):  # another process did it since we looked
@@ -156,7 +154,7 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
         record["metrics"][part] = _score(trainer, task, data, part, out)
     if "choices" in record:  # the process that leads
         keep_pictures(data, predictions.pngs, out, record["choices"].get("data", "data"))
-        log_result(trainer.loggers, _hyperparameters(cfg, record), _finals(record), out / PANELS)
+        log_result(trainer.loggers, _hyperparameters(cfg, record), record["metrics"], out / PANELS)
 
 
 def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
@@ -171,16 +169,6 @@ def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
         "parameters": record["parameters"],
     }
     return {**record["choices"], **numbers}
-
-
-def _finals(record: Record) -> dict[str, float]:
-    """The scores over all classes of both parts, such as ``test/iou``."""
-    return {
-        f"{part}/{name}": value
-        for part, scores in record["metrics"].items()
-        for name, value in scores.items()
-        if "/" not in name and np.isfinite(value)
-    }
 
 
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:
@@ -263,17 +251,6 @@ def record_scores(
     with whole_file(folder / SCORES) as temporary:
         table.to_csv(temporary, index=False)
     draw_panels(trainer, task, data, table, folder)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the cell's lock; the system gives it back however this process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=1):  # a sweep that plans looks in for a moment
-            yield
-    except Timeout as error:
-        raise SegbenchError(f"{folder}: another process is running this cell") from error
 
 
 def _empty(folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 def release_memory() -> None:
     """Give back what an earlier cell of this process no longer needs, so that it is not ours."""
     gc.collect()  # a trainer and its task refer to each other
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it

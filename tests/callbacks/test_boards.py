@@ -37,7 +37,7 @@ def test_hyperparameters_scores_and_panels_are_in_tensorboard(cell: Path) -> Non
     assert told["loss"].string_value == "bce_dice"
     assert told["lr"].number_value == pytest.approx(1e-3)
     experiment = HParamsPluginData.FromString(contents["_hparams_/experiment"]).experiment
-    assert {info.name.tag for info in experiment.metric_infos} >= {"test/iou", "val/dice"}
+    assert {info.name.tag for info in experiment.metric_infos} >= {"test/iou", "val_best/dice"}
 
 
 def test_predictions_and_truths_are_kept_small_and_score_alike(cell: Path) -> None:
@@ -74,7 +74,9 @@ def test_other_loggers_get_the_same(tmp_path: Path) -> None:
 
     Image.new("RGB", (2, 2)).save(tmp_path / "test.png")
     other = Other()
-    log_result([other], {"model": "unet"}, {"test/iou": 0.5}, tmp_path / "test.png")
+    log_result(
+        [other], {"model": "unet"}, {"test": {"iou": 0.5, "iou/a": 0.5}}, tmp_path / "test.png"
+    )
     panel = ("test/panels", [str(tmp_path / "test.png")])
     assert other.said == [{"model": "unet"}, {"test/iou": 0.5}, panel, "saved"]
 

@@ -9,23 +9,35 @@ import numpy as np
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger
 from PIL import Image
 
+NAMES = {"val": "val_best"}
+
 
 def log_result(
     loggers: Iterable[Logger],
     params: Mapping[str, Any],
-    metrics: Mapping[str, float],
+    metrics: Mapping[str, Mapping[str, float]],
     panel: Path,
 ) -> None:
-    """Log them once, at a cell's end: TensorBoard shows them in its HParams and Images tabs."""
+    """Log them once, at a cell's end: TensorBoard shows them in its HParams and Images tabs.
+
+    Of ``metrics``, the record's by part, those over all classes are logged: ``test/iou``, and
+    ``val_best/iou``, as ``val/iou`` is a curve's name.
+    """
+    finals = {
+        f"{NAMES.get(part, part)}/{name}": value
+        for part, scores in metrics.items()
+        for name, value in scores.items()
+        if "/" not in name and np.isfinite(value)
+    }
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(dict(params), dict(metrics))
+            logger.log_hyperparams(dict(params), finals)
             if panel.is_file():
                 picture = np.asarray(Image.open(panel).convert("RGB"))
                 logger.experiment.add_image("test/panels", picture, dataformats="HWC")
         else:
             logger.log_hyperparams(dict(params))
-            logger.log_metrics(dict(metrics))
+            logger.log_metrics(finals)
             if panel.is_file():
                 _log_image(logger, panel)
         logger.save()

@@ -57,7 +57,7 @@ def silence_hydra() -> None:
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated")
 
 
-def run_command(main: Callable[[], object], words: list[str]) -> int:
+def run_command(main: Callable[[], object], words: list[str], resumes: bool = False) -> int:
     """Run a ``@hydra.main`` function on command-line words; returns the exit code."""
     debug = "debug=true" in [word.lower() for word in words]
     for flag in (word.partition("=")[0] for word in words if word.startswith("-")):
@@ -71,7 +71,8 @@ def run_command(main: Callable[[], object], words: list[str]) -> int:
     try:
         main()
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        goes_on = "goes on from the last whole epoch" if resumes else "starts anew"
+        print(f"interrupted; the same command {goes_on}", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILURE

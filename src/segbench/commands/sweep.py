@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from segbench.errors import SegbenchError
+from segbench.locks import is_locked
 from segbench.report.board import Board, Planned
 from segbench.report.cells import Cell
 from segbench.report.record import read_record, write_record
@@ -80,18 +80,6 @@ def _state(folder: Path, cfg: DictConfig) -> tuple[str, str]:
     if status == "failed" and not cfg.retry_failed:
         return "failed", " ".join(str(record["error"]).split())
     return "waiting", ""
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a living process holds the cell."""
-    path = folder / ".lock"
-    if not path.is_file():
-        return False
-    try:
-        with FileLock(path, timeout=0.2):
-            return False
-    except Timeout:
-        return True
 
 
 def _run_all(cells: list[Planned], launch: Launch) -> None:
