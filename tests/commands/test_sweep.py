@@ -1,5 +1,6 @@
 """A sweep survives failing cells, kills and a second sweep beside it."""
 
+import importlib.util
 import os
 import re
 import signal
@@ -202,8 +203,18 @@ def test_submitit_runs_cells_in_processes_of_their_own(
     assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["done", "done"]
 
 
+def test_ray_runs_cells_on_a_local_cluster(
+    segbench: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    assert segbench("-m", *TINY, "loss=dice,bce", "hydra/launcher=ray") == 0
+    assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["done", "done"]
+
+
 def test_a_launcher_that_is_not_installed_is_named(
     segbench: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if importlib.util.find_spec("hydra_plugins.hydra_ray_launcher"):
+        pytest.skip("it is installed")
     assert segbench("-m", *TINY, "hydra/launcher=ray", "seed=0,1") == 2
     assert "segbench[ray]" in capsys.readouterr().err

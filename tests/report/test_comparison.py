@@ -388,6 +388,7 @@ def test_entries_are_who_they_are() -> None:
 
 def test_a_network_that_never_predicts_a_class_is_named(tmp_path: Path) -> None:
     folder = sweep(tmp_path / "sweep", {"unet": 0.7, "segnet": 0.6})
+    write_cell(folder, np.ones(60), model="unet", seed=3, config={})
     assert not any(note.startswith("Collapsed") for note in only(compared(folder)).notes)
     write_cell(folder, np.zeros(60), model="segnet", seed=3, config={})
     assert "segnet (seed 3: cell)" in noted(only(compared(folder)), "Collapsed")

@@ -177,6 +177,7 @@ def _collapsed(section: Section) -> str:
     for entry in section.scored:
         for cell in entry.done:
             sums = cell.scores.groupby("class")[["tp", "fp", "fn"]].sum()
+            sums = sums.loc[section.class_names]  # the scored ones
             missed = sums[sums["tp"] < FOUND * (sums["tp"] + sums["fn"])].index
             if len(missed):
                 told.append(f"{entry.label} (seed {cell.seed}: {listed(list(missed))})")
