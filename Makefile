@@ -5,13 +5,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test lint format tensorboard clean
+.PHONY: demo test bench lint format tensorboard clean
 
 demo: .venv/.installed
 	$(BIN)/python -m segbench
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -1,10 +1,14 @@
 """Precision, cost and versions."""
 
+import resource
+import sys
+
+import pytest
 import torch
 from torch import nn
 
 from segbench import hardware
-from segbench.memory import peak_memory, reset_peak_memory
+from segbench.memory import peak_memory, release_memory, reset_peak_memory
 
 
 def test_auto_precision_follows_the_processor(monkeypatch) -> None:
@@ -38,6 +42,7 @@ def test_peak_memory_is_what_came_after_the_reset() -> None:
     block = torch.ones(128 * 2**20 // 4)
     assert 100 * 2**20 < peak_memory(cpu) - before < 200 * 2**20
     del block
+    release_memory()
     reset_peak_memory(cpu)
     assert peak_memory(cpu) < before + 64 * 2**20
 
@@ -47,3 +52,21 @@ def test_environment_names_what_decides_a_result() -> None:
     assert found["precision"] == "32-true"
     assert found["device"]
     assert found["versions"]["torch"] == torch.__version__.split("+")[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
+def test_kept_memory_costs_no_new_pages() -> None:
+    def new_pages() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            torch.ones(64 * 2**20 // 4)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    if not hardware.keep_freed_memory(True):
+        pytest.skip("no glibc")
+    try:
+        new_pages()
+        kept = new_pages()
+    finally:
+        hardware.keep_freed_memory(False)
+    assert kept < new_pages() / 5

@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.callbacks.boards import close_runs, log_result
-from segbench.callbacks.life import Cost, EpochSeed
+from segbench.callbacks.life import Cost, EpochSeed, KeepMemory
 from segbench.callbacks.predictions import KeepPredictions
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
@@ -132,7 +132,7 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
     data: SegmentationDataModule = instantiate(cfg.data)
     task = build_task(cfg, data)
     predictions = KeepPredictions()
-    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost(), predictions])
+    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), KeepMemory(), Cost(), predictions])
     data.setup()  # before training: what is wrong with the data is said at once
     if needs_pixel_counts(task.loss):
         task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]

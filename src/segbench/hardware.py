@@ -1,6 +1,7 @@
 """What a cell runs on: its precision, its device, its versions, its cost in operations."""
 
 import copy
+import ctypes
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -96,3 +97,25 @@ def _git(*words: str, cwd: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+# of glibc's mallopt: give the top of the heap back; at most so many blocks of their own mapping
+_TRIM, _MAPPINGS = -1, -4
+_AS_IT_COMES = (128 * 1024, 65536)
+
+
+def keep_freed_memory(keep: bool) -> bool:
+    """Let malloc keep what is freed for the next step, or no longer and give it back.
+
+    glibc returns large blocks to the system at once, and each step then pays for new pages, which
+    the system fills with zeros. Returns whether there is a glibc to tell.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        trim, mappings = (2**31 - 1, 0) if keep else _AS_IT_COMES
+        told = libc.mallopt(_TRIM, trim) and libc.mallopt(_MAPPINGS, mappings)
+        if not keep:
+            libc.malloc_trim(0)
+    except (OSError, AttributeError):  # macOS, Windows, musl
+        return False
+    return bool(told)

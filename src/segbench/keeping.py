@@ -66,6 +66,7 @@ def keep_pictures(
 def _truths(
     data: SegmentationDataModule, places: Sequence[int]
 ) -> Iterable[tuple[Picture, Picture]]:
-    for place in track(places, len(places), f"keeping {len(places)} test images for comparisons"):
+    told = f"keeping {len(places)} test images for comparisons"
+    for place in track(places, len(places), told, least=2.0):
         case = data.read(data.cases[place])
         yield as_rgb(case.image, case.mask), case.mask

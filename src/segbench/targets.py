@@ -42,7 +42,7 @@ def check_targets(cfg: DictConfig, omit: tuple[str, ...] = ("hydra",)) -> None:
         ConfigError: naming the option, what it holds, what was expected.
     """
     for name, kind in ROOT.items():
-        if not _fits(cfg[name], kind):
+        if name in cfg and not _fits(cfg[name], kind):
             value = cfg[name]
             raise ConfigError(
                 f"{name}: expected {kind.__name__}, got {value!r} ({type(value).__name__})"

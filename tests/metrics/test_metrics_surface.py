@@ -10,8 +10,11 @@ from monai.metrics import (
 from scipy.ndimage import gaussian_filter
 
 from segbench.metrics.surface import (
+    _distances_by_table,
     _distances_by_transform,
     _distances_by_tree,
+    _percentile_95,
+    _points,
     border,
     surface_distances,
     surface_scores,
@@ -88,12 +91,27 @@ def test_hd95_is_medpys_but_for_where_the_percentile_is_taken(pair):
 
 
 @pairs
-def test_both_ways_to_the_distances_give_equal_numbers(pair):
+def test_all_ways_to_the_distances_give_equal_numbers(pair):
     p, g = (border(mask) for mask in pair)
-    for source, other in [(p, g), (g, p)]:
-        by_tree = _distances_by_tree(source, other)
+    tables = _distances_by_table(_points(p), _points(g))
+    for source, other, by_table in [(p, g, tables[0]), (g, p, tables[1])]:
+        by_tree = _distances_by_tree(_points(source), _points(other))
         np.testing.assert_array_equal(by_tree, _distances_by_transform(source, other))
+        np.testing.assert_array_equal(by_tree, by_table)
         assert len(by_tree) == np.count_nonzero(source)
+
+
+def test_far_pixels_have_exact_distances_in_a_table():
+    far = np.array([[4999, 4000], [4000, 4999]], np.int32)
+    near = np.array([[4998, 4000], [0, 0]], np.int32)
+    expected = np.sqrt([1.0, 998**2 + 999**2])
+    np.testing.assert_array_equal(_distances_by_table(far, near)[0], expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 21, 22, 997])
+def test_percentile_is_numpys(count):
+    values = np.random.default_rng(count).exponential(size=count)
+    assert _percentile_95(values) == pytest.approx(np.percentile(values, 95), rel=1e-15)
 
 
 @pairs

@@ -48,6 +48,7 @@ def test_the_record_of_a_cell(segbench: Callable[..., int], tmp_path: Path) -> N
     record = read_record(cell)
     assert set(record) == {
         *("status", "error", "choices", "seed", "hash", "metrics", "best_epoch", "epochs"),
+        "command",
         *("parameters", "flops", "train_seconds", "images_per_second", "peak_memory_bytes"),
         "environment",
     }
@@ -74,7 +75,7 @@ def test_the_record_of_a_cell(segbench: Callable[..., int], tmp_path: Path) -> N
 def test_the_panels_show_what_was_scored(
     segbench: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import segbench.experiment as experiment
+    from segbench import keeping
 
     drawn: dict[str, list[int]] = {}
 
@@ -83,7 +84,7 @@ def test_the_panels_show_what_was_scored(
         drawn[str(image.shape)] = [hit, predicted - hit, true - hit]
         return []
 
-    monkeypatch.setattr(experiment, "draw_panel", draw)
+    monkeypatch.setattr(keeping, "draw_panel", draw)
     # deep supervision and batch normalisation: both answer otherwise in the mode of training
     assert segbench("model=unetpp_ds", *TINY) == 0
     table = pd.read_csv(only_cell(tmp_path) / "scores.csv").query("`class` == 'cell'")

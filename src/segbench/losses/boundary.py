@@ -1,17 +1,20 @@
 """Boundary loss: errors weighted by their distance to the true border."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from segbench.losses.base import SegmentationLoss
 from segbench.losses.targets import (
     channel_masks,
     class_probabilities,
     first_class,
-    reduce_pixels,
+    is_binary,
 )
 
 
@@ -43,11 +46,35 @@ def signed_distances(logits: Tensor, target: Tensor, ignore_index: int) -> Tenso
     labels = target.cpu().numpy()
     valid = labels != ignore_index
     first = first_class(logits)
-    distances = np.empty(logits.shape, np.float32)
-    for image, channel in np.ndindex(distances.shape[:2]):
+    distances = torch.empty(logits.shape)
+    filled = distances.numpy()
+    for image, channel in np.ndindex(filled.shape[:2]):
         region = (labels[image] == channel + first) & valid[image]
-        distances[image, channel] = signed_distance(region, valid[image] & ~region)
-    return torch.from_numpy(distances).to(logits)
+        filled[image, channel] = signed_distance(region, valid[image] & ~region)
+    return distances.to(logits)
+
+
+class WeighedErrors(torch.autograd.Function):
+    """Σ φ (p − y); keeps φ alone, and works in the place of y."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, probabilities: Tensor, distances: Tensor, target: Tensor, ignore_index: int
+    ) -> Tensor:
+        """Of ``(N, K, H, W)`` and class ids ``(N, H, W)``; φ is 0 where they are ignored."""
+        ctx.save_for_backward(distances)
+        if is_binary(probabilities):
+            misses = target.to(probabilities.dtype).unsqueeze(1).eq_(1)
+        else:
+            misses = channel_masks(probabilities, target, ignore_index).to(probabilities.dtype)
+        return misses.sub_(probabilities).mul_(distances).sum().neg()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """φ."""
+        (distances,) = ctx.saved_tensors
+        return distances * gradient, None, None, None
 
 
 class BoundaryLoss(SegmentationLoss):
@@ -68,7 +95,7 @@ class BoundaryLoss(SegmentationLoss):
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean over pixels and channels of the distance-weighted error."""
         distances = signed_distances(logits, target, self.ignore_index)
-        masks = channel_masks(logits, target, self.ignore_index)
-        errors = class_probabilities(logits) - masks.to(logits.dtype)
-        valid = target != self.ignore_index
-        return reduce_pixels(distances * errors, valid, "mean", logits.shape[1])
+        parts = class_probabilities(logits), distances, target, self.ignore_index
+        valid = (target != self.ignore_index).count_nonzero() * logits.shape[1]
+        loss: Tensor = WeighedErrors.apply(*parts) / valid.clamp(min=1)
+        return loss

@@ -7,10 +7,12 @@ from torch import Tensor
 from segbench.losses.base import SegmentationLoss
 from segbench.losses.targets import (
     Reduction,
+    binary_focal,
     channel_ids,
     check_reduction,
     class_count,
     class_logits,
+    is_binary,
     one_against_rest,
     pixel_cross_entropy,
     reduce_pixels,
@@ -81,6 +83,8 @@ class CELoss(SegmentationLoss):
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Weighted cross-entropy."""
         weights = self.class_weights(class_count(logits), logits)
+        if is_binary(logits) and weights is None and self.label_smoothing == 0:
+            return binary_focal(logits, target, self.ignore_index, self.reduction)
         losses = cross_entropy(logits, target, self.ignore_index, weights, self.label_smoothing)
         valid = target != self.ignore_index
         norm = valid if weights is None else weights[torch.where(valid, target, 0)] * valid
@@ -115,8 +119,10 @@ class BCELoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Weighted binary cross-entropy, mean or sum over pixels and channels."""
-        own, rest, positive = one_against_rest(logits, target, self.ignore_index)
         weights = self.pos_weight(logits.shape[1], logits)
+        if is_binary(logits) and weights is None:
+            return binary_focal(logits, target, self.ignore_index, self.reduction)
+        own, rest, positive = one_against_rest(logits, target, self.ignore_index)
         if weights is not None:
             ids = channel_ids(logits, target, self.ignore_index)
             own = own * torch.where(positive, weights[ids], 1.0)

@@ -6,7 +6,9 @@ from torch import Tensor
 from segbench.losses.base import SegmentationLoss
 from segbench.losses.targets import (
     Reduction,
+    binary_focal,
     check_reduction,
+    is_binary,
     one_against_rest,
     pixel_cross_entropy,
     reduce_pixels,
@@ -62,6 +64,9 @@ class FocalLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Focal loss, mean or sum over pixels."""
+        if is_binary(logits):
+            how = self.reduction, self.gamma, self.alpha
+            return binary_focal(logits, target, self.ignore_index, *how)
         cross_entropy = pixel_cross_entropy(logits, target, self.ignore_index)
         losses = modulated(cross_entropy, self.gamma)
         if self.alpha is not None:

@@ -4,25 +4,12 @@ All are 1 − TI with the Tversky index TI = (TP + s) / (TP + α FP + β FN + s)
 TP = Σpy, FP = Σp(1 − y), FN = Σ(1 − p)y; α = β = ½ is Dice, α = β = 1 Jaccard.
 """
 
-import torch
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.targets import (
-    channel_masks,
-    class_probabilities,
-    is_binary,
-    mean_over_images,
-)
+from segbench.losses.regions import region_sums
+from segbench.losses.targets import is_binary, mean_over_images
 from segbench.types import IGNORE_INDEX
-
-
-def region_sums(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Soft true positives Σpy, predicted Σp and true Σy pixels: ``(3, N, K)``, none ignored."""
-    masks = channel_masks(logits, target, ignore_index).to(logits.dtype)
-    valid = (target != ignore_index).to(logits.dtype).unsqueeze(1)
-    probabilities = class_probabilities(logits) * valid
-    return torch.stack([part.sum((2, 3)) for part in (probabilities * masks, probabilities, masks)])
 
 
 def tversky_index(sums: Tensor, alpha: float, beta: float, smooth: float) -> Tensor:
@@ -35,7 +22,7 @@ def tversky_index(sums: Tensor, alpha: float, beta: float, smooth: float) -> Ten
 
 def focal_power(loss: Tensor, gamma: float, floor: float = 1e-6) -> Tensor:
     """``loss ** gamma``, a straight line through 0 below ``floor``: its gradient stays finite."""
-    return loss * loss.clamp(min=floor).pow(gamma - 1)
+    return loss if gamma == 1 else loss * loss.clamp(min=floor).pow(gamma - 1)
 
 
 class TverskyLoss(SegmentationLoss):
@@ -79,7 +66,7 @@ class TverskyLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean of (1 − TI)^γ over classes, then images."""
-        sums = region_sums(logits, target, self.ignore_index)
+        sums, scored = region_sums(logits, target, self.ignore_index)
         if not self.per_image:
             sums = sums.sum(dim=1, keepdim=True)
         index = tversky_index(sums, self.alpha, self.beta, self.smooth)  # (N, K)
@@ -88,7 +75,7 @@ class TverskyLoss(SegmentationLoss):
         losses = focal_power(1 - index, self.gamma).mean(dim=1)
         if not self.per_image:
             return losses.mean()
-        return mean_over_images(losses, target, self.ignore_index)
+        return mean_over_images(losses, scored)
 
 
 class FocalTverskyLoss(TverskyLoss):

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segbench.losses.fused import BinaryFocalSum, PixelCrossEntropy
+
 Reduction = Literal["mean", "sum"]
 
 
@@ -77,10 +79,26 @@ def pixel_cross_entropy(logits: Tensor, target: Tensor, ignore_index: int) -> Te
     Left unsummed: the sums of torch's own reductions are not deterministic on CUDA.
     """
     if not is_binary(logits):
-        return F.cross_entropy(logits, target, ignore_index=ignore_index, reduction="none")
+        losses: Tensor = PixelCrossEntropy.apply(logits, target, ignore_index)
+        return losses
     foreground = (target == 1).to(logits.dtype)
     valid = (target != ignore_index).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits[:, 0], foreground, valid, reduction="none")
+
+
+def binary_focal(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int,
+    reduction: Reduction,
+    gamma: float = 0.0,
+    alpha: float | None = None,
+) -> Tensor:
+    """Sum or mean over valid pixels of a binary task's focal loss; of cross-entropy for γ = 0."""
+    target = target.unsqueeze(1)
+    total, valid = BinaryFocalSum.apply(logits, target, ignore_index, gamma, alpha)
+    loss: Tensor = total if reduction == "sum" else total / valid.clamp(min=1)
+    return loss
 
 
 def one_against_rest(
@@ -124,7 +142,11 @@ def reduce_pixels(
     return total / torch.where(norm > 0, norm, 1.0)
 
 
-def mean_over_images(losses: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Mean of per-image losses ``(N,)`` over the images that are not ignored as a whole, else 0."""
-    scored = (target != ignore_index).flatten(1).any(dim=1)
+def mean_over_images(losses: Tensor, scored: Tensor) -> Tensor:
+    """Mean of per-image losses ``(N,)`` over the images ``scored``, else 0."""
     return (losses * scored).sum() / scored.sum().clamp(min=1)
+
+
+def scored_images(target: Tensor, ignore_index: int) -> Tensor:
+    """Which images ``(N,)`` have a pixel that is not ignored."""
+    return (target != ignore_index).flatten(1).any(dim=1)
