@@ -1,6 +1,6 @@
 """All benchmarks, one after another: `make bench`, or `python benchmarks [--quick] [name …]`.
 
-The tables of docs/speed.md; some 20 minutes on two cores, of which an epoch's tenth takes most.
+Some 20 minutes on two cores, of which an epoch's tenth takes most.
 """
 
 import argparse
