@@ -10,15 +10,14 @@ from rich.console import Console
 
 from segbench.report.comparison import Comparison, Entry, Section
 from segbench.report.exports import (
-    cost_table,
     entries_frame,
     latex_table,
-    make_grid,
     markdown_table,
     pairs_frame,
-    rich_table,
     write_tables,
 )
+from segbench.report.grid import make_grid
+from segbench.report.terminal import cost_table, rich_table
 
 
 @pytest.fixture(scope="module")

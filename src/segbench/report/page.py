@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segbench.report.comparison import Comparison, Entry, Section
-from segbench.report.exports import make_grid
+from segbench.report.grid import make_grid
 from segbench.report.page_details import details
 from segbench.report.page_tables import entries_table, interval, seeds, why_not_whole
 from segbench.report.record import write_text

@@ -9,11 +9,13 @@ from PIL import Image
 from rich.console import Console
 
 from segbench.report.comparison import Comparison, Section, as_dict
-from segbench.report.exports import across_table, cost_table, legend, rich_table, write_tables
+from segbench.report.exports import write_tables
 from segbench.report.figures import CAPTIONS, TITLES, file_stem, write_figures
+from segbench.report.grid import legend
 from segbench.report.page import Figure, write_page
 from segbench.report.record import write_json
 from segbench.report.sheets import write_sheet
+from segbench.report.terminal import across_table, cost_table, rich_table
 
 PAGE, FIGURES = "index.html", "figures"
 _SHOWN = 12  # sentences on the screen; the page has all
