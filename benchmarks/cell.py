@@ -2,9 +2,9 @@
 
     python benchmarks/cell.py [--quick] [a cell's words …]
 
-Ten cells of one epoch run in one process; the first pays for imports. Seconds are of the whole
-cell from its command to its record, and of its parts; what is left over is Lightning's and
-Hydra's own. The data are prepared before.
+A sweep of ten cells of one epoch runs in one process; its first cell pays for imports and for the
+plan. Seconds are of the whole cell, from the end of the one before to its own, and of its parts;
+what is left over is Lightning's and Hydra's own. The data are prepared before.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from collections import defaultdict
 
 start, count, chosen = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 from segbench.__main__ import main
+import segbench.commands.train as command
 import segbench.experiment as experiment, segbench.trainer as trainers, segbench.task as tasks
 from lightning import Trainer
 from segbench.data.base import SegmentationDataModule
@@ -62,14 +63,18 @@ def on_train_epoch_end(self, trainer, module):
     spent["epochs"] = self.train_seconds
 Cost.on_train_epoch_end = on_train_epoch_end
 
-for seed in range(count):
+def whole_cell(*words):
+    global start
+    reason = run_in_sweep(*words)
+    assert reason is None, reason
+    spent["whole cell"] = time.time() - start
+    spent["overhead"] = spent["whole cell"] - spent["epochs"] - spent["test steps"]
+    print("MEASURED", json.dumps(spent), flush=True)
     spent.clear()
-    assert main([*chosen, f"seed={seed}"]) == 0
-    whole = time.time() - start
-    spent["whole cell"] = whole
-    spent["overhead"] = whole - spent["epochs"] - spent["test steps"]
-    print("MEASURED", json.dumps(spent))
     start = time.time()
+
+run_in_sweep, command._run_in_sweep = command._run_in_sweep, whole_cell
+assert main(["-m", *chosen, f"seed=range({count})"]) == 0
 """
 
 

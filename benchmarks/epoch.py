@@ -1,6 +1,6 @@
 """An epoch, training and validation and all, beside the studies' loop and a tight one.
 
-    python benchmarks/epoch.py [--quick] [--share 0.1] [model …]
+    python benchmarks/epoch.py [--quick] [--share 0.1] [--tight] [model …]
 
 664 nuclei at 96×96 in batches of 16 and 200 lesions at 256×256 in batches of 10, or a share of
 them. `loops.py` holds the three: segbench's own Trainer with checkpoints and curves; the loop of
@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from loops import DEVICE, STUDIES, TIGHT, Contender
 from made import words
@@ -23,13 +24,14 @@ MODELS = ("unet", "unetpp", "resnet34_unet")
 CASES = {"nuclei 96²": "dsb2018", "lesions 256²": "ph2"}
 
 
-def compare(model: str, label: str, share: float, rounds: int, extra: list[str]) -> Measured:
+def compare(
+    model: str, label: str, share: float, rounds: int, extra: list[str], names: list[str]
+) -> Measured:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         chosen = [*words(CASES[label], folder, share), f"model={model}", *extra]
         contenders = {
-            name: Contender(name, folder / str(place), chosen)
-            for place, name in enumerate((OURS, STUDIES, TIGHT))
+            name: Contender(name, folder / str(place), chosen) for place, name in enumerate(names)
         }
         turns = {name: contender.seconds for name, contender in contenders.items()}
         try:
@@ -40,12 +42,10 @@ def compare(model: str, label: str, share: float, rounds: int, extra: list[str])
     return Measured(f"{model}, {label}, epoch", "s", values)
 
 
-def results(
-    cases: list[str], share: float, rounds: int, models: list[str], extra: list[str]
-) -> Iterable[Measured]:
+def results(cases: list[str], models: list[str], *options: Any) -> Iterable[Measured]:
     for label in cases:
         for model in models:
-            yield compare(model, label, share, rounds, extra)
+            yield compare(model, label, *options)
 
 
 def main() -> None:
@@ -55,15 +55,18 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="of the images")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", choices=CASES, help="one of the two data sets alone")
+    parser.add_argument("--tight", action="store_true", help="beside the tight loop alone")
     parser.add_argument("--words", nargs="*", default=[], help="of the cell, for all three")
     chosen = parser.parse_args()
+    names = [OURS, TIGHT] if chosen.tight else [OURS, STUDIES, TIGHT]
     if chosen.quick:
-        found = results(list(CASES), 0.05, 1, ["unet"], ["model.base_channels=4"])
+        found = results(list(CASES), ["unet"], 0.05, 1, ["model.base_channels=4"], names)
     else:
         cases = [chosen.case] if chosen.case else list(CASES)
-        found = results(cases, chosen.share, chosen.rounds, chosen.models, chosen.words)
+        share, rounds, words = chosen.share, chosen.rounds, chosen.words
+        found = results(cases, chosen.models, share, rounds, words, names)
     more = {"device": str(DEVICE), "precision": auto_precision("auto"), "share": chosen.share}
-    publish("epoch", found, keep=not chosen.quick, **more)
+    publish("epoch-tight" if chosen.tight else "epoch", found, keep=not chosen.quick, **more)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,40 @@ def test_plateau_lowers_the_rate_when_nothing_rises(segbench: Run, tmp_path: Pat
     assert learning_rates(tmp_path) == pytest.approx([0.01, 0.01, 0.005, 0.0025])
 
 
-def test_averaged_weights_are_what_is_selected(segbench: Run, tmp_path: Path) -> None:
+def test_kept_memory_changes_no_result_and_goes_with_averaged_weights(
+    segbench: Run, tmp_path: Path
+) -> None:
+    words = (*SMALL, "trainer.max_epochs=2")
+    assert segbench(*words, "callbacks=ema", "name=given_back") == 0
+    assert segbench(*words, "callbacks=[ema,keep_memory]", "name=kept") == 0
+    one, other = only_cell(tmp_path, "given_back"), only_cell(tmp_path, "kept")
+    for file in ("curves.csv", "scores.csv"):
+        assert (one / file).read_bytes() == (other / file).read_bytes()
+
+
+def keep_last_checkpoints_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if training went on after the last epoch."""
+    from segbench.task import SegmentationTask
+
+    monkeypatch.setattr(
+        SegmentationTask, "on_save_checkpoint", lambda _, checkpoint: checkpoint.update(over=False)
+    )
+
+
+def test_when_training_is_over_only_its_cost_is_kept_beside_the_best_weights(
+    segbench: Run, tmp_path: Path
+) -> None:
+    assert segbench(*SMALL, "trainer.max_epochs=2") == 0
+    last = torch.load(only_cell(tmp_path) / "checkpoints/last.ckpt", weights_only=True)
+    assert set(last) == {"epoch", "global_step", "callbacks", "over"}
+    assert last["epoch"] == 1
+    assert last["callbacks"]["Cost"]["images"] == 2 * 12
+
+
+def test_averaged_weights_are_what_is_selected(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_last_checkpoints_whole(monkeypatch)
     # An average that never moves stays at the start: the best weights are the initial ones.
     words = (*SMALL, "callbacks=ema", "callbacks.ema.decay=1.0", "+callbacks.ema.use_buffers=false")
     assert segbench(*words, "trainer.max_epochs=1") == 0
@@ -132,7 +165,10 @@ def test_averaged_weights_are_what_is_selected(segbench: Run, tmp_path: Path) ->
     assert not torch.equal(best[name], last["current_model_state"][name])
 
 
-def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(segbench: Run, tmp_path: Path) -> None:
+def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(
+    segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_last_checkpoints_whole(monkeypatch)
     words = (
         "model=resnet34_unet",
         "model.encoder=resnet18",
@@ -174,7 +210,7 @@ def test_freezing_without_an_encoder_is_refused(
 def test_balanced_weights_come_from_the_training_part(segbench: Run, tmp_path: Path) -> None:
     words = ("loss=ce", "loss.class_weights=balanced", "data.num_classes=3")
     assert segbench(*SMALL, *words) == 0
-    state = torch.load(only_cell(tmp_path) / "checkpoints/last.ckpt", weights_only=True)
+    state = torch.load(only_cell(tmp_path) / "checkpoints/best.ckpt", weights_only=True)
     weights = next(v for k, v in state["state_dict"].items() if k.startswith("loss."))
     from hydra.utils import instantiate
 

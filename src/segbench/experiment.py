@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.callbacks.boards import close_runs, log_result
-from segbench.callbacks.life import Cost, EpochSeed, KeepMemory
+from segbench.callbacks.life import Cost, EpochSeed
 from segbench.callbacks.predictions import KeepPredictions
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
@@ -47,7 +47,7 @@ from segbench.report.record import (
     write_text,
 )
 from segbench.task import SegmentationTask
-from segbench.trainer import BEST, build_trainer
+from segbench.trainer import BEST, LAST, build_trainer
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
     data: SegmentationDataModule = instantiate(cfg.data)
     task = build_task(cfg, data)
     predictions = KeepPredictions()
-    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), KeepMemory(), Cost(), predictions])
+    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost(), predictions])
     data.setup()  # before training: what is wrong with the data is said at once
     if needs_pixel_counts(task.loss):
         task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
@@ -193,14 +193,13 @@ def _fit(
         trainer.fit(task, datamodule=data)
         return
     print(f"going on after epoch {state['epoch'] + 1}: {folder}", flush=True)
-    # Stopped early, then killed: Lightning would train another epoch before it remembered.
-    if not any(each.get("stopped_epoch") for each in state["callbacks"].values()):
-        last = folder / "checkpoints" / "last.ckpt"
+    if not state["over"]:  # else it was killed while testing
+        last = folder / "checkpoints" / f"{LAST}.ckpt"
         trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
 
 
 def _last_state(folder: Path) -> dict[str, Any] | None:
-    path = folder / "checkpoints" / "last.ckpt"
+    path = folder / "checkpoints" / f"{LAST}.ckpt"
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu", mmap=True)

@@ -45,7 +45,9 @@ def count_flops(network: nn.Module, in_channels: int, size: tuple[int, int]) -> 
 
     Counted on shapes alone, so it takes no time to speak of. Source: torch.utils.flop_counter.
     """
-    shadow = copy.deepcopy(network).to("meta").eval()
+    tensors = [*network.parameters(), *network.buffers()]
+    shapes = {id(t): t.detach().to("meta") for t in tensors}  # instead of a copy of the weights
+    shadow = copy.deepcopy(network, shapes).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         shadow(torch.empty(1, in_channels, *size, device="meta"))
     return int(counter.get_total_flops())

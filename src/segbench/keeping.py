@@ -37,13 +37,13 @@ def draw_panels(
     task.eval()  # Lightning leaves it in the mode of training
     for name, (id_, iou) in chosen_cases(table).items():
         place = places[id_]
-        case = data.read(data.cases[place])
+        image, mask = data.show(place)
         prepared = torch.from_numpy(data.prepared.images[[place]]).permute(0, 3, 1, 2)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
             logits = task(normalise(prepared.to(task.device)))
-        labels = predicted_labels(resize_logits(logits.float(), case.mask.shape))
+        labels = predicted_labels(resize_logits(logits.float(), mask.shape))
         label = labels[0].cpu().numpy().astype(np.uint8)
-        panel = draw_panel(case.image, case.mask, label, data.num_classes, data.ignore_index)
+        panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
     heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
     write_panels(folder / PANELS, rows, heads)
@@ -68,5 +68,5 @@ def _truths(
 ) -> Iterable[tuple[Picture, Picture]]:
     told = f"keeping {len(places)} test images for comparisons"
     for place in track(places, len(places), told, least=2.0):
-        case = data.read(data.cases[place])
-        yield as_rgb(case.image, case.mask), case.mask
+        image, mask = data.show(place)
+        yield as_rgb(image, mask), mask

@@ -1,5 +1,6 @@
 """Peak memory of a cell: its own, not that of an earlier cell in the same process."""
 
+import atexit
 import ctypes
 import gc
 import sys
@@ -10,7 +11,11 @@ import torch
 
 def release_memory() -> None:
     """Give back what an earlier cell of this process no longer needs, so that it is not ours."""
-    gc.collect()  # a trainer and its task refer to each other
+    if gc.get_freeze_count():
+        gc.collect()  # a trainer and its task refer to each other
+    else:  # the process's first cell: what is there by now, libraries mostly, stays to its end
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # nanobind would report as leaks what is frozen then
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":

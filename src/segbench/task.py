@@ -1,7 +1,8 @@
 """SegmentationTask: the one LightningModule, around any network and any loss."""
 
 import inspect
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -17,7 +18,7 @@ from segbench.metrics.counts import ImageScores
 from segbench.metrics.scores import aggregate, score_table
 from segbench.types import IGNORE_INDEX, Batch, predicted_labels
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+MakeOptimizer = Callable[..., Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
 NEVER = 2**62
 
@@ -74,8 +75,9 @@ class SegmentationTask(LightningModule):
         return logits
 
     def on_train_epoch_start(self) -> None:
-        """Put the epoch's learning rate among the curves."""
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], sync_dist=True)
+        """Note the learning rate that the epoch starts with."""
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("lr", rate, sync_dist=True, logger=False)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch; nothing here waits for the device."""
@@ -109,19 +111,35 @@ class SegmentationTask(LightningModule):
                 on_epoch=True,
                 prog_bar=True,
                 sync_dist=True,
+                logger=part != "train",  # see on_train_epoch_end
             )
         return labels
 
     def on_train_epoch_end(self) -> None:
-        """Step a plateau scheduler, and stop a run that has diverged: the rest is wasted time."""
+        """Log the epoch, step a plateau scheduler, and stop a run that has diverged.
+
+        Lightning would log training after the epoch's checkpoint: a run killed between the two
+        would go on with the next epoch and miss a point of its curves for ever.
+        """
+        seen = self.trainer.callback_metrics
+        row = {name: seen[name].item() for name in ("lr", "train/loss", "train/iou")}
+        for logger in self.loggers:
+            logger.log_metrics({**row, "epoch": self.current_epoch}, step=self.global_step - 1)
+            logger.save()
         if self._plateau is not None:
-            self._plateau.step(self.trainer.callback_metrics[self.monitor].item())
-        loss = self.trainer.callback_metrics["train/loss"]
-        if not torch.isfinite(loss):
+            self._plateau.step(seen[self.monitor].item())
+        loss = row["train/loss"]
+        if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}; try a "
+                f"the training loss became {loss} in epoch {self.current_epoch + 1}; try a "
                 "lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
             )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say whether this epoch was the last."""
+        trainer, epochs = self.trainer, self.current_epoch + 1
+        stopped = trainer.should_stop and epochs >= (trainer.min_epochs or 0)
+        checkpoint["over"] = epochs == trainer.max_epochs or stopped
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Count each image at its own size against its own mask; returns each one's labels."""
@@ -135,8 +153,12 @@ class SegmentationTask(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Lightning's hook."""
+        options: dict[str, Any] = {}
+        clipping = "mixed" in str(self.trainer.precision) and self.trainer.gradient_clip_val
+        if clipping and "fused" in getattr(self._make_optimizer, "keywords", {}):
+            options["fused"] = False  # Lightning refuses: a fused step may unscale after clipping
         try:
-            optimizer = self._make_optimizer(self.network.parameters())
+            optimizer = self._make_optimizer(self.network.parameters(), **options)
         except ValueError as error:  # torch says what is wrong, not of whom
             raise ConfigError(f"optimizer: {error}") from error
         make = self._make_scheduler

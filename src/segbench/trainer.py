@@ -18,7 +18,7 @@ from segbench.errors import ConfigError
 from segbench.hardware import auto_precision
 from segbench.report.record import whole_file
 
-MONITOR, BEST = "val/iou", "best"
+MONITOR, BEST, LAST = "val/iou", "best", "last"
 
 
 def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer:
@@ -38,7 +38,7 @@ def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer
         *(instantiate(each) for each in cfg.callbacks.values() if each),
         bar,
         ModelCheckpoint(**keep, filename=BEST, monitor=MONITOR, mode="max"),
-        ModelCheckpoint(**keep, filename="last"),
+        ModelCheckpoint(**keep, filename=LAST),
     ]
     try:
         trainer: Trainer = instantiate(
@@ -83,11 +83,19 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Write beside the final name, then rename; of the best epoch the weights are enough.
 
         Lightning's own ``save_weights_only`` would leave out what callbacks say: averaged weights.
+        Once training is over there is nothing to go on with: what it cost stays, a few kB.
         """
-        if Path(path).stem == BEST:
-            checkpoint = {key: checkpoint[key] for key in ("epoch", "global_step", "state_dict")}
-        with whole_file(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        kept = ["epoch", "global_step", "state_dict"] if Path(path).stem == BEST else [*checkpoint]
+        if Path(path).stem == LAST and checkpoint["over"]:
+            kept = ["epoch", "global_step", "callbacks", "over"]
+        checkpoint = {key: checkpoint[key] for key in kept}
+        summed = torch.serialization.get_crc32_options()
+        torch.serialization.set_crc32_options(False)  # a third of the time; files are renamed whole
+        try:
+            with whole_file(Path(path)) as temporary:
+                torch.save(checkpoint, temporary)
+        finally:
+            torch.serialization.set_crc32_options(summed)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True

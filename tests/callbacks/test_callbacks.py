@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from conftest import TINY, only_cell
 from segbench.callbacks.curves import CurvesLogger
 from segbench.callbacks.samples import SampleImages, _grid
+from segbench.trainer import WholeCheckpoints
 
 
 def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
@@ -29,6 +31,27 @@ def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
         "train/iou": [0.2, 0.5],
         "val/iou": [0.1, 0.4],
     }
+
+
+def test_an_epochs_row_is_whole_before_its_checkpoint_says_that_it_is_done(
+    segbench: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    save = WholeCheckpoints.save_checkpoint
+
+    def save_and_look(
+        self: WholeCheckpoints, checkpoint: dict[str, Any], path: Any, **options: Any
+    ) -> None:
+        save(self, checkpoint, path, **options)
+        row = pd.read_csv(only_cell(tmp_path) / "curves.csv").iloc[-1]
+        seen.append((Path(path).stem, checkpoint["epoch"] + 1, int(row["epoch"]), row.isna().any()))
+
+    monkeypatch.setattr(WholeCheckpoints, "save_checkpoint", save_and_look)
+    assert segbench(*TINY, "logger=csv") == 0
+    assert [each for each in seen if each[0] == "last"] == [
+        ("last", 1, 1, False),
+        ("last", 2, 2, False),
+    ]
 
 
 def test_grid_has_input_truth_and_prediction() -> None:

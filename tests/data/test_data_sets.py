@@ -48,6 +48,18 @@ def test_every_data_set_gives_batches_of_the_contract(name: str, tmp_path: Path)
     assert int(next(iter(data.test_dataloader()))["index"][0]) == data.parts["val"][0]
 
 
+@pytest.mark.parametrize("name", list(MAKERS))
+def test_a_case_is_shown_as_it_is_read(name: str, tmp_path: Path) -> None:
+    MAKERS[name](tmp_path)
+    data = module(name, tmp_path)
+    data.setup()
+    for place in (0, len(data.cases) - 1):
+        image, mask = data.show(place)
+        read = data.read(data.cases[place])
+        assert np.array_equal(image, read.image)
+        assert np.array_equal(mask, read.mask)
+
+
 def test_the_nuclei_of_an_image_are_merged(tmp_path: Path) -> None:
     make_dsb2018(tmp_path)
     data = module("dsb2018", tmp_path)

@@ -118,6 +118,18 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         digest = hashlib.sha256(b"".join(contents)).hexdigest()
         return Decoded(image, self.merge_masks(case, masks), digest)
 
+    def show(self, place: int) -> tuple[Array, Array]:
+        """Image (H, W, C) and mask (H, W) at place ``place`` of ``cases``, at their own size.
+
+        The mask comes out of the prepared store: a case's may be hundreds of files.
+        """
+        case = self.cases[place]
+        if not case.files:
+            image = self.read(case).image
+        else:
+            image = self.read_image(_read_bytes(case.files[0]), Path(case.files[0]))
+        return image, self.prepared.original(place)
+
     def read_image(self, content: bytes, file: Path) -> Array:
         """A picture (H, W, in_channels) from a file's content."""
         return decode_image(content, file, self.in_channels)

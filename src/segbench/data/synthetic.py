@@ -94,15 +94,18 @@ def _background(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 def _outline(rng: np.random.Generator, height: int, width: int) -> Floats:
     """Coverage (H, W) in [0, 1] of a wobbly ellipse, soft over its last pixel."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    dy, dx = y - rng.uniform(0, height), x - rng.uniform(0, width)
-    turn = rng.uniform(0, np.pi)
+    cy, cx, turn = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(0, np.pi)
     a, b = rng.uniform(4, 15), rng.uniform(0.55, 1.0)
+    depth, lobes, phase = rng.uniform(0, 0.15), rng.integers(2, 5), rng.uniform(0, 6.3)
+    reach = 1.15 * a + 2  # no pixel further off is covered
+    top, left = max(0, int(cy - reach)), max(0, int(cx - reach))
+    y, x = np.mgrid[top : min(height, int(cy + reach)), left : min(width, int(cx + reach))]
+    dy, dx = y.astype(np.float32) - cy, x.astype(np.float32) - cx
     u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
-    angle = np.arctan2(v, u)
-    wobble = 1 + rng.uniform(0, 0.15) * np.sin(rng.integers(2, 5) * angle + rng.uniform(0, 6.3))
+    wobble = 1 + depth * np.sin(lobes * np.arctan2(v, u) + phase)
     distance = np.hypot(u, v / b) - a * wobble
-    coverage: Floats = (0.5 - distance).clip(0, 1).astype(np.float32)
+    coverage = np.zeros((height, width), np.float32)
+    coverage[top : top + len(y), left : left + y.shape[1]] = (0.5 - distance).clip(0, 1)
     return coverage
 
 

@@ -115,7 +115,7 @@ def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
 def normalise(image: Tensor) -> Tensor:
     """uint8 ``(N, C, H, W)`` to float32 with ImageNet's mean and deviation (repeated for C ≠ 3)."""
     offset, scale = _statistics(image.shape[1], image.device)
-    return (image.float() - offset) / scale
+    return torch.sub(image, offset).div_(scale)
 
 
 @cache  # a copy to the device in each step would make the host wait for it
