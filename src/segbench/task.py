@@ -111,24 +111,16 @@ class SegmentationTask(LightningModule):
                 on_epoch=True,
                 prog_bar=True,
                 sync_dist=True,
-                logger=part != "train",  # see on_train_epoch_end
+                logger=part != "train",  # see LogTraining
             )
         return labels
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch, step a plateau scheduler, and stop a run that has diverged.
-
-        Lightning would log training after the epoch's checkpoint: a run killed between the two
-        would go on with the next epoch and miss a point of its curves for ever.
-        """
+        """Step a plateau scheduler, and stop a run that has diverged: the rest is wasted time."""
         seen = self.trainer.callback_metrics
-        row = {name: seen[name].item() for name in ("lr", "train/loss", "train/iou")}
-        for logger in self.loggers:
-            logger.log_metrics({**row, "epoch": self.current_epoch}, step=self.global_step - 1)
-            logger.save()
         if self._plateau is not None:
             self._plateau.step(seen[self.monitor].item())
-        loss = row["train/loss"]
+        loss = seen["train/loss"].item()
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the training loss became {loss} in epoch {self.current_epoch + 1}; try a "

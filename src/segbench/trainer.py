@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig
 
-from segbench.callbacks.life import EpochBar, EpochLines
+from segbench.callbacks.life import EpochBar, EpochLines, LogTraining
 from segbench.errors import ConfigError
 from segbench.hardware import auto_precision
 from segbench.report.record import whole_file
@@ -34,6 +34,7 @@ def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer
     }
     bar = EpochBar(leave=False) if sys.stdout.isatty() else EpochLines()
     callbacks = [
+        LogTraining(),
         *own,
         *(instantiate(each) for each in cfg.callbacks.values() if each),
         bar,

@@ -102,6 +102,24 @@ class KeepMemory(Callback):
             keep_freed_memory(False)
 
 
+class LogTraining(Callback):
+    """Logs an epoch's training before its checkpoint is written.
+
+    Lightning would log it after that: a run killed between the two would go on with the next epoch
+    and miss a point of its curves for ever.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """To every logger, and to the disk."""
+        seen = trainer.callback_metrics
+        row = {name: seen[name].item() for name in ("lr", "train/loss", "train/iou")}
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {**row, "epoch": trainer.current_epoch}, step=trainer.global_step - 1
+            )
+            logger.save()
+
+
 class EpochLines(Callback):
     """A plain line for each epoch, where there is no terminal to draw a bar on."""
 
