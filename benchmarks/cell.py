@@ -25,7 +25,8 @@ from collections import defaultdict
 start, count, chosen = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 from segbench.__main__ import main
 import segbench.commands.train as command
-import segbench.experiment as experiment, segbench.trainer as trainers, segbench.task as tasks
+import segbench.experiment as experiment, segbench.task as tasks
+import segbench.checkpoints as checkpoints
 from lightning import Trainer
 from segbench.data.base import SegmentationDataModule
 from segbench.callbacks.life import Cost
@@ -52,7 +53,7 @@ timed(experiment, "record_scores", "record scores")
 timed(experiment, "keep_pictures", "panels")
 timed(experiment, "log_result", "result to TensorBoard")
 timed(SegmentationDataModule, "setup", "open data")
-timed(trainers.WholeCheckpoints, "save_checkpoint", "write checkpoints")
+timed(checkpoints.WholeCheckpoints, "save_checkpoint", "write checkpoints")
 timed(Trainer, "fit", "fit")
 timed(Trainer, "test", "test")
 timed(tasks.SegmentationTask, "test_step", "test steps")

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.callbacks.boards import close_runs, log_result
 from segbench.callbacks.life import Cost, EpochSeed
 from segbench.callbacks.predictions import KeepPredictions
+from segbench.checkpoints import BEST, LAST
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
 from segbench.errors import SegbenchError
@@ -47,7 +48,7 @@ from segbench.report.record import (
     write_text,
 )
 from segbench.task import SegmentationTask
-from segbench.trainer import BEST, LAST, build_trainer
+from segbench.trainer import build_trainer
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,14 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from omegaconf import DictConfig
 
 from segbench.callbacks.life import EpochBar, EpochLines, LogTraining
+from segbench.checkpoints import BEST, LAST, WholeCheckpoints
 from segbench.errors import ConfigError
 from segbench.hardware import auto_precision
-from segbench.report.record import whole_file
 
-MONITOR, BEST, LAST = "val/iou", "best", "last"
+MONITOR = "val/iou"
 
 
 def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer:
@@ -69,55 +68,3 @@ def _check_devices(trainer: DictConfig) -> None:
             f"trainer.devices={trainer.devices}: each is a process here, on {cores} cores; "
             "1 uses them all"
         )
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there, whenever the process is killed.
-
-    Lightning writes to a temporary file too, but in the system's temporary folder: where that is
-    another disk, its move is a copy, which can stop half-way.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        """Write beside the final name, then rename; of the best epoch the weights are enough.
-
-        Lightning's own ``save_weights_only`` would leave out what callbacks say: averaged weights.
-        Once training is over there is nothing to go on with: what it cost stays, a few kB.
-        """
-        kept = ["epoch", "global_step", "state_dict"] if Path(path).stem == BEST else [*checkpoint]
-        if Path(path).stem == LAST and checkpoint["over"]:
-            kept = ["epoch", "global_step", "callbacks", "over"]
-        checkpoint = {key: checkpoint[key] for key in kept}
-        summed = torch.serialization.get_crc32_options()
-        torch.serialization.set_crc32_options(False)  # a third of the time; files are renamed whole
-        try:
-            with whole_file(Path(path)) as temporary:
-                torch.save(checkpoint, temporary)
-        finally:
-            torch.serialization.set_crc32_options(summed)
-
-    def load_checkpoint(
-        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
-    ) -> dict[str, Any]:
-        """Load, with the folder as it is called now.
-
-        Where it was moved meanwhile, Lightning would forget the best score so far, and a worse
-        epoch would take the place of the best.
-        """
-        checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
-        now = os.path.realpath(Path(path).parent)
-        for name, state in checkpoint.get("callbacks", {}).items():
-            if "dirpath" in state:
-                checkpoint["callbacks"][name] = _moved(state, state["dirpath"], now)
-        return checkpoint
-
-
-def _moved(value: Any, before: str, now: str) -> Any:
-    """A plain state with every path below ``before`` put below ``now``."""
-    if isinstance(value, dict):
-        return {_moved(k, before, now): _moved(v, before, now) for k, v in value.items()}
-    if isinstance(value, str) and value.startswith(before):
-        return now + value[len(before) :]
-    return value

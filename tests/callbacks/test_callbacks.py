@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from conftest import TINY, only_cell
 from segbench.callbacks.curves import CurvesLogger
 from segbench.callbacks.samples import SampleImages, _grid
-from segbench.trainer import WholeCheckpoints
+from segbench.checkpoints import WholeCheckpoints
 
 
 def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
