@@ -10,6 +10,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from segbench.losses import fused
+
 IGNORE = 255
 FILES = sorted((Path(__file__).parents[2] / "conf" / "loss").glob("*.yaml"))
 DATA = {"ignore_index": IGNORE, "num_classes": 4, "class_names": ["none", "a", "b", "c"]}
@@ -219,9 +221,12 @@ def test_large_half_precision_images_keep_their_value(file: Path, channels: int)
 
 @every_loss
 @channels
-def test_only_the_boundary_waits_for_the_device(file: Path, channels: int) -> None:
+def test_only_the_boundary_waits_for_the_device(
+    file: Path, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tensors without values refuse whatever would have to read one."""
     loss = build(file)
+    monkeypatch.setattr(fused, "on_cpu", lambda _: False)
     with FakeTensorMode(allow_non_fake_inputs=True):
         logits = torch.zeros(2, channels, 4, 4, requires_grad=True)
         target = torch.zeros(2, 4, 4, dtype=torch.int64)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segbench.losses import fused
 from segbench.losses.boundary import WeighedErrors
 from segbench.losses.fused import BinaryFocalSum, PixelCrossEntropy
 from segbench.losses.lovasz import LovaszSum, lovasz_gradient
@@ -40,6 +41,22 @@ def test_binary_focal_sum_is_its_formula(ignore: int, gamma: float, alpha: float
     torch.testing.assert_close(total, expected)
     for factor in (1, -3):
         torch.testing.assert_close(slope(factor * total, logits), slope(factor * expected, logits))
+
+
+def test_the_short_way_without_ignored_pixels_is_the_long_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits, target = sample(1, 1)  # "ignored" foreground, and 255 nowhere
+    found = []
+    for short in (True, False):
+        if not short:
+            monkeypatch.setattr(fused, "on_cpu", lambda _: False)
+        total, valid = BinaryFocalSum.apply(logits, target[:, None], 255, 2.0, 0.25)
+        sums, scored = region_sums(logits, target, 255)
+        value = total + (sums * torch.arange(9.0).view(3, 3, 1)).sum()
+        found.append((total, valid, sums, scored, slope(value, logits)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @IGNORES

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import jaccard_score
 from torch import Tensor
 
+from segbench.losses import fused
 from segbench.losses.lovasz import LovaszLoss, lovasz_gradient
 
 IGNORE = 255
@@ -27,6 +28,22 @@ def test_lovasz_is_smps(channels: int, per_image: bool) -> None:
     mode = "binary" if channels == 1 else "multiclass"
     theirs = smp.LovaszLoss(mode, per_image=per_image, ignore_index=IGNORE)
     torch.testing.assert_close(LovaszLoss(per_image)(logits, target), theirs(logits, target))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_sorting_on_a_cpu_gives_what_torchs_gives(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits, target = sample(channels)
+    logits[2, 0, 0, :3] = torch.tensor([-0.0, 1.0, -1.0])  # a hinge's errors of 1, 0 and 2
+    found = []
+    for on_cpu in (True, False):
+        monkeypatch.setattr(fused, "on_cpu", lambda _, here=on_cpu: here)
+        leaf = logits.clone().requires_grad_()
+        loss = LovaszLoss()(leaf, target)
+        loss.backward()
+        found.append((loss.detach(), leaf.grad))
+    torch.testing.assert_close(found[0], found[1])
 
 
 @pytest.mark.parametrize("per_image", [True, False])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from segbench.losses import fused
 from segbench.losses.base import SegmentationLoss
 from segbench.losses.targets import (
     first_class,
@@ -39,13 +40,30 @@ def jaccard_steps(is_region: Tensor, dtype: torch.dtype) -> Tensor:
     itself, of neighbours among millions, is noise in float32.
     """
     found = is_region.cumsum(-1, dtype=torch.int32)
-    rank = torch.arange(1, found.shape[-1] + 1, dtype=torch.int32, device=found.device)
-    size = found[:, -1:].clone()
-    intersection = (size - found).to(dtype)
-    union = found.neg_().add_(size).add_(rank).to(dtype)
-    # Without a region the first pixel, with U = 1, makes the whole loss: J goes from 0 to 1.
-    step = torch.where(is_region | (union == 1), 1, intersection.div_(union - 1))
+    size = found[:, -1:]
+    own, intersection = is_region.to(dtype), (size - found).to(dtype)
+    union = torch.arange(1, found.shape[-1] + 1, dtype=dtype, device=found.device) + intersection
+    step = intersection.div_((union - 1).clamp_(min=0.5))  # U is 1 at the first pixel alone
+    step.addcmul_(step, own, value=-1).add_(own)
+    # Without a region the first pixel makes the whole loss: J goes from 0 to 1.
+    step[:, 0].add_(size[:, 0] == 0)
     return step.div_(union)
+
+
+def sorted_errors(errors: Tensor) -> tuple[Tensor, Tensor]:
+    """Errors ``(R, P)`` in descending order, those below 0 as 0, and the order.
+
+    On a CPU an error's bits and its place are one integer: NumPy sorts those seven times as fast as
+    torch sorts floats beside their places.
+    """
+    if not fused.on_cpu(errors) or errors.dtype != torch.float32:
+        return errors.clamp_(min=0).sort(dim=-1, descending=True)
+    bits = errors.clamp_(min=0).view(torch.int32)  # of floats from 0 on, in their order
+    places = torch.arange(errors.shape[-1])
+    keys = bits.to(torch.int64).neg_().bitwise_left_shift_(32).add_(places)
+    keys.numpy().sort(axis=-1)
+    order = keys.bitwise_and_(2**32 - 1)
+    return errors.gather(-1, order), order
 
 
 class LovaszSum(torch.autograd.Function):
@@ -63,7 +81,7 @@ class LovaszSum(torch.autograd.Function):
         for v, y, out, gone in zip(*(torch.split(each, ROWS) for each in whole), strict=True):
             sign = 1 - 2 * y.to(v.dtype)
             errors = torch.addcmul(v.new_ones(()) if hinge else y.to(v.dtype), sign, v)
-            errors, order = errors.masked_fill_(gone, -1).sort(dim=-1, descending=True)
+            errors, order = sorted_errors(errors.masked_fill_(gone, -1))
             steps = jaccard_steps(y.gather(-1, order), v.dtype).mul_(errors > 0)
             sums.append(errors.mul_(steps).sum(dim=1))
             out.scatter_(-1, order, steps).mul_(sign)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from segbench.losses.fused import FAR, ignored_in_rows, minus_where_ignored
+from segbench.losses.fused import FAR, all_valid, ignored_in_rows, minus_where_ignored
 from segbench.losses.targets import is_binary
 
 
@@ -29,11 +29,15 @@ class BinarySums(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """``(2, N, 1)``, and Σy ``(N, 1)`` and which have valid pixels ``(N,)``."""
         truth = target.to(logits.dtype).unsqueeze(1)
-        p = minus_where_ignored(truth, ignore_index)
-        ignored = ignored_in_rows(p, ignore_index)
-        scored = ignored.flatten(1).mean(dim=1) < p.shape[3]
-        torch.add(logits, p, alpha=FAR, out=p).sigmoid_()
-        true = (truth.sum(dim=3) - ignore_index * ignored).sum(dim=2)
+        if all_valid(truth, ignore_index):
+            true, scored = truth.sum((2, 3)), truth.new_ones(len(truth), dtype=torch.bool)
+            p = logits.sigmoid()
+        else:
+            p = minus_where_ignored(truth, ignore_index)
+            ignored = ignored_in_rows(p.sum(dim=3), ignore_index)
+            scored = ignored.flatten(1).mean(dim=1) < p.shape[3]
+            true = (truth.sum(dim=3) - ignore_index * ignored).sum(dim=2)
+            torch.add(logits, p, alpha=FAR, out=p).sigmoid_()
         hit = truth.mul_(p)  # what is ignored stays in `truth`, but p is 0 there
         ctx.mark_non_differentiable(true, scored)
         ctx.save_for_backward(p, hit)
