@@ -1,6 +1,6 @@
 """All benchmarks, one after another: `make bench`, or `python benchmarks [--quick] [name …]`.
 
-Some 20 minutes on two cores, of which an epoch's tenth takes most.
+Some 40 minutes on two cores, of which an epoch's tenth and ten epochs of three seeds take most.
 """
 
 import argparse
@@ -19,6 +19,7 @@ ALL = {
     "sweep": [],
     "memory": [],
     "epoch": ["--share", "0.1", "--rounds", "3"],
+    "score": [],
 }
 
 

@@ -6,6 +6,7 @@ Each in a process of its own, so that none has another's threads, memory or sett
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -30,11 +31,14 @@ from segbench.data.base import SegmentationDataModule
 from segbench.experiment import build_task
 from segbench.hardware import auto_precision
 from segbench.memory import peak_memory, reset_peak_memory
-from segbench.trainer import build_trainer
+from segbench.task import EpochIoU
+from segbench.trainer import MONITOR, build_trainer
+from segbench.types import predicted_labels
 
 STUDIES, TIGHT = "the studies' loop", "tight loop"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 Epoch = Callable[[], None]
+Score = Callable[[], float]
 MARK = "MEASURED "
 
 
@@ -54,7 +58,7 @@ class Contender:
         )
 
     def measure(self) -> dict[str, float]:
-        """Seconds of the next epoch, and the peak megabytes so far."""
+        """Seconds of the next epoch, the most megabytes so far, the validation images' IoU."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write("go\n")
@@ -84,13 +88,14 @@ class Pacer:
         self.start = 0.0
         self.before = 0
 
-    def wait(self) -> None:
+    def wait(self, score: Score = lambda: math.nan) -> None:
         if self.start:
             if DEVICE.type == "cuda":
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - self.start
             megabytes = (peak_memory(DEVICE) - self.before) / 1e6
-            print(MARK + json.dumps({"seconds": seconds, "megabytes": megabytes}), flush=True)
+            found = {"seconds": seconds, "megabytes": megabytes, "iou": score()}
+            print(MARK + json.dumps(found), flush=True)
         if not sys.stdin.readline():
             os._exit(0)
         if not self.start and DEVICE.type == "cpu":
@@ -106,7 +111,7 @@ class Paced(Callback):
         self.pacer = Pacer()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.pacer.wait()
+        self.pacer.wait(lambda: float(trainer.callback_metrics[MONITOR]))
 
 
 def by_segbench(cfg: DictConfig, folder: Path) -> None:
@@ -155,7 +160,7 @@ def bce_dice(logits: Tensor, masks: Tensor) -> Tensor:
     return 0.5 * nn.functional.binary_cross_entropy_with_logits(logits, masks) + 1 - dice.mean()
 
 
-def by_studies(cfg: DictConfig, folder: Path, workers: int) -> Epoch:
+def by_studies(cfg: DictConfig, folder: Path, workers: int) -> tuple[Epoch, Score]:
     """fp32, NCHW, files through worker processes, a number to the host at each step."""
     data: SegmentationDataModule = instantiate(cfg.data)
     data.setup()
@@ -184,7 +189,18 @@ def by_studies(cfg: DictConfig, folder: Path, workers: int) -> Epoch:
             optimizer.step()
         return loss.item(), numpy_iou(heads[-1], masks)
 
-    return epoch
+    @torch.no_grad()
+    def score() -> float:
+        """As segbench has it, so that the two can be compared: per image, then the mean."""
+        network.eval()
+        counts, seen = EpochIoU(2).to(DEVICE), 0
+        for images, masks in loaders[1]:
+            index = torch.arange(seen, seen := seen + len(images))
+            labels = predicted_labels(network(images.to(DEVICE)))
+            counts.update(labels, masks[:, 0].long().to(DEVICE), index.to(DEVICE))
+        return float(counts.compute())
+
+    return epoch, score
 
 
 def by_hand(cfg: DictConfig, precision: str) -> Epoch:
@@ -236,13 +252,14 @@ def main(name: str, folder: Path, words: list[str]) -> None:
     if name == OURS:
         by_segbench(cfg, folder)
         return
-    workers = len(os.sched_getaffinity(0))
-    epoch = (
-        by_hand(cfg, auto_precision("auto")) if name == TIGHT else by_studies(cfg, folder, workers)
-    )
+    seed_everything(cfg.seed, workers=True, verbose=False)
     pacer = Pacer()
+    if name == TIGHT:
+        epoch, scores = by_hand(cfg, auto_precision("auto")), ()
+    else:
+        epoch, *scores = by_studies(cfg, folder, workers=len(os.sched_getaffinity(0)))
     while True:
-        pacer.wait()
+        pacer.wait(*scores)
         epoch()
 
 
