@@ -35,9 +35,10 @@ CELLS = """
 import json, os, sys
 from segbench.__main__ import main
 
+count, *words = sys.argv[1:]
 sizes = []
-for seed in range(int(sys.argv[1])):
-    assert main([*sys.argv[2:], f"seed={seed}"]) == 0
+for seed in range(int(count)):
+    assert main([*words, f"seed={seed}"]) == 0
     pages = int(open("/proc/self/statm").read().split()[1])
     sizes.append(pages * os.sysconf("SC_PAGESIZE") / 1e6)
 print("MEASURED", json.dumps(sizes))
