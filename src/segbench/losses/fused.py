@@ -12,20 +12,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 FAR = 1e38  # a logit so sure that its loss and its gradient are exactly 0
-PIECE = 2**17  # pixels, of which a core's second-level cache holds a few floats each
 
 
 def on_cpu(tensor: Tensor) -> bool:
     """Whether passes over memory are the cost, and looking at a value is none."""
     return tensor.device.type == "cpu"
-
-
-def pieces(batch: Tensor) -> list[slice]:
-    """Images at a time: on a CPU few enough to stay in a core's cache, elsewhere all of them."""
-    if not on_cpu(batch) or not batch.numel():
-        return [slice(None)]
-    step = max(1, PIECE // batch[0].numel())
-    return [slice(start, start + step) for start in range(0, len(batch), step)]
 
 
 def all_valid(labels: Tensor, ignore_index: int) -> bool:
@@ -46,10 +37,10 @@ def minus_where_ignored(labels: Tensor, ignore_index: int) -> Tensor:
     return torch.addcmul(labels, labels, labels, value=-1)  # y − y² is 0 for 0 and 1
 
 
-def ignored_in_rows(rows: Tensor, ignore_index: int) -> Tensor:
-    """Number of ignored pixels, exact in float32, of each row's sum of ``minus_where_ignored``."""
+def ignored_in_rows(minus: Tensor, ignore_index: int) -> Tensor:
+    """Number of ignored pixels ``(…, H)``, exact in float32, of ``minus_where_ignored``."""
     each = max(1, ignore_index**2 - ignore_index)
-    return rows.div(-each).round_()
+    return minus.sum(dim=-1).div_(-each).round_()
 
 
 class BinaryFocalSum(torch.autograd.Function):
@@ -69,16 +60,22 @@ class BinaryFocalSum(torch.autograd.Function):
         alpha: float | None,
     ) -> tuple[Tensor, Tensor]:
         """The sum, and the number of valid pixels, of logits and target ``(N, 1, H, W)``."""
-        slope, totals, minus = torch.empty_like(logits), [], []
-        for piece in pieces(logits):
-            z, y, out = logits[piece], target[piece], slope[piece]
-            total, rows = _focal_sum(z, y, ignore_index, gamma, alpha, out)
-            totals.append(total)
-            minus.append(rows)
-        valid = target.numel() - ignored_in_rows(torch.cat(minus), ignore_index).sum()
+        sign = target.to(logits.dtype)
+        if all_valid(sign, ignore_index):
+            torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
+            loss, valid = sign * logits, sign.new_full((), target.numel())
+        else:
+            loss = minus_where_ignored(sign, ignore_index)
+            valid = target.numel() - ignored_in_rows(loss, ignore_index).sum()
+            torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
+            loss.mul_(FAR).addcmul_(sign, logits)
+        torch.logaddexp(loss, loss.new_zeros(()), out=loss)
+        plain = gamma == 0 and alpha is None
+        total, slope = _plain(loss, sign) if plain else _focal(loss, sign, gamma, alpha)
         ctx.mark_non_differentiable(valid)
-        ctx.save_for_backward(slope)
-        return torch.stack(totals).sum(), valid
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(slope)
+        return total, valid
 
     @staticmethod
     @once_differentiable
@@ -88,38 +85,13 @@ class BinaryFocalSum(torch.autograd.Function):
         return slope * gradient, None, None, None, None
 
 
-def _focal_sum(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int,
-    gamma: float,
-    alpha: float | None,
-    out: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The sum, and ``minus_where_ignored`` of each row; the slope goes to ``out``."""
-    sign = target.to(logits.dtype)
-    if all_valid(sign, ignore_index):
-        torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
-        loss, rows = sign * logits, sign.new_zeros(sign.shape[:-1])
-    else:
-        loss = minus_where_ignored(sign, ignore_index)
-        rows = loss.sum(dim=3)
-        torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
-        loss.mul_(FAR).addcmul_(sign, logits)
-    torch.logaddexp(loss, loss.new_zeros(()), out=loss)
-    plain = gamma == 0 and alpha is None
-    total = _plain(loss, sign, out) if plain else _focal(loss, sign, gamma, alpha, out)
-    return total, rows
-
-
-def _plain(loss: Tensor, sign: Tensor, out: Tensor) -> Tensor:
+def _plain(loss: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
     """Σ l of −log p = l, and its slope (1 − 2y) (1 − e^−l)."""
     total = loss.sum()
-    torch.addcmul(sign, loss.neg_().exp_(), sign, value=-1, out=out)
-    return total
+    return total, sign.addcmul_(loss.neg_().exp_(), sign, value=-1)
 
 
-def _focal(loss: Tensor, sign: Tensor, gamma: float, alpha: float | None, out: Tensor) -> Tensor:
+def _focal(loss: Tensor, sign: Tensor, gamma: float, alpha: float | None) -> tuple[Tensor, Tensor]:
     """Σ a q^γ l, and its slope (1 − 2y) a q^γ (γ (1 − q) l + q), of −log p = l and q = 1 − p."""
     miss = loss.neg().expm1_().neg_()
     factor = miss.pow(gamma)
@@ -127,8 +99,7 @@ def _focal(loss: Tensor, sign: Tensor, gamma: float, alpha: float | None, out: T
         factor.mul_(sign.mul(0.5 - alpha).add_(0.5))
     total = factor.mul(loss).sum()
     slope = loss.mul_(gamma).addcmul_(loss, miss, value=-1).add_(miss)
-    torch.mul(slope.mul_(factor), sign, out=out)
-    return total
+    return total, slope.mul_(factor).mul_(sign)
 
 
 class PixelCrossEntropy(torch.autograd.Function):

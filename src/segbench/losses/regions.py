@@ -34,7 +34,7 @@ class BinarySums(torch.autograd.Function):
             p = logits.sigmoid()
         else:
             p = minus_where_ignored(truth, ignore_index)
-            ignored = ignored_in_rows(p.sum(dim=3), ignore_index)
+            ignored = ignored_in_rows(p, ignore_index)
             scored = ignored.flatten(1).mean(dim=1) < p.shape[3]
             true = (truth.sum(dim=3) - ignore_index * ignored).sum(dim=2)
             torch.add(logits, p, alpha=FAR, out=p).sigmoid_()

@@ -55,10 +55,11 @@ def _count_by_bins(
     prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels ``(N, C)`` hit, predicted and true of each class, from one table for each image."""
-    confusion = prediction.new_zeros((len(prediction), LABELS, num_classes), dtype=torch.int64)
-    for table, labels, truth in zip(confusion, prediction, target, strict=True):
-        pairs = torch.add(labels.long(), truth.long(), alpha=num_classes).flatten()
-        table[:] = pairs.bincount(minlength=table.numel()).view_as(table)
+    size = LABELS * num_classes  # of each image's table, true by predicted labels
+    pairs = torch.add(prediction.long(), target.long(), alpha=num_classes).flatten(1)
+    pairs += torch.arange(0, len(pairs) * size, size).unsqueeze(1)
+    tables = pairs.flatten().bincount(minlength=len(pairs) * size)
+    confusion = tables.view(len(pairs), LABELS, num_classes)
     confusion[:, ignore_index] = 0
     classes = confusion[:, :num_classes]
     return classes.diagonal(dim1=1, dim2=2), confusion.sum(dim=1), classes.sum(dim=2)
