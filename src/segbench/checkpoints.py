@@ -27,7 +27,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     """
 
     def __init__(self) -> None:
-        self._spares: set[Path] = set()
+        self._hidden: set[Path] = set()
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
@@ -41,6 +41,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         summed = torch.serialization.get_crc32_options()
         torch.serialization.set_crc32_options(False)  # a third of the time; files are renamed whole
         try:
+            if path.stem == LAST:
+                self._hidden = {_spare(path), _held(path)}  # a killed process may have left them
             if path.stem == LAST and not checkpoint["over"]:
                 self._save_over_spare({**checkpoint, SEAL: _seal(checkpoint)}, path)
             else:
@@ -52,8 +54,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def _save_over_spare(self, checkpoint: dict[str, Any], path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        spare, held = (path.with_name(f".{path.name}.{word}") for word in ("spare", "held"))
-        self._spares.add(spare)
+        spare, held = _spare(path), _held(path)
         with _open_over(spare) as file:
             torch.save(checkpoint, file)
             file.truncate()
@@ -68,9 +69,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def teardown(self) -> None:
         """Give the disk space back when training ends."""
-        for spare in self._spares:
-            spare.unlink(missing_ok=True)
-        self._spares.clear()
+        for path in self._hidden:
+            path.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
@@ -94,6 +94,16 @@ class WholeCheckpoints(TorchCheckpointIO):
             if "dirpath" in state:
                 checkpoint["callbacks"][name] = _moved(state, state["dirpath"], now)
         return checkpoint
+
+
+def _spare(path: Path) -> Path:
+    """Where the next checkpoint is written."""
+    return path.with_name(f".{path.name}.spare")
+
+
+def _held(path: Path) -> Path:
+    """Another name of the present checkpoint, while the next one takes its own."""
+    return path.with_name(f".{path.name}.held")
 
 
 def _seal(checkpoint: dict[str, Any]) -> torch.Tensor:
