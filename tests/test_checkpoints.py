@@ -56,6 +56,13 @@ def test_once_over_only_the_cost_is_kept(tmp_path: Path) -> None:
     assert torch.load(tmp_path / f"{BEST}.ckpt").keys() == {"epoch", "global_step", "state_dict"}
 
 
+def test_a_callbacks_own_checkpoint_is_kept_as_it_is(tmp_path: Path) -> None:
+    files, path = WholeCheckpoints(), tmp_path / "epoch=3.ckpt"
+    files.save_checkpoint(checkpoint(3), path)
+    assert files.load_checkpoint(path).keys() == checkpoint(3).keys()
+    assert hidden(tmp_path) == []
+
+
 @pytest.mark.parametrize("over", [True, False])
 def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path, over: bool) -> None:
     path = tmp_path / f"{LAST}.ckpt"

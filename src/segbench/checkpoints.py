@@ -46,7 +46,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             if path.stem == LAST and not checkpoint["over"]:
                 self._save_over_spare({**checkpoint, SEAL: _seal(checkpoint)}, path)
             else:
-                names = SELECTED if path.stem == BEST else DONE
+                names = {BEST: SELECTED, LAST: DONE}.get(path.stem, checkpoint)
                 with whole_file(path) as temporary:
                     torch.save({name: checkpoint[name] for name in names}, temporary)
         finally:
@@ -84,7 +84,7 @@ class WholeCheckpoints(TorchCheckpointIO):
             SegbenchError: the file is a copy taken while its original was written over.
         """
         checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
-        if not torch.equal(checkpoint.pop(SEAL), _seal(checkpoint)):
+        if SEAL in checkpoint and not torch.equal(checkpoint.pop(SEAL), _seal(checkpoint)):
             raise SegbenchError(
                 f"{path}: pieces of two epochs, as in a copy taken while training went on; "
                 "copy it again, or delete it to train anew"
