@@ -7,7 +7,12 @@ from torch import Tensor
 
 from segbench.losses import fused
 from segbench.losses.boundary import WeighedErrors
-from segbench.losses.fused import BinaryFocalSum, PixelCrossEntropy
+from segbench.losses.fused import (
+    BinaryFocal,
+    PixelCrossEntropy,
+    binary_labels,
+    sharing_labels,
+)
 from segbench.losses.lovasz import LovaszSum, lovasz_gradient
 from segbench.losses.regions import region_sums
 
@@ -36,11 +41,11 @@ def test_binary_focal_sum_is_its_formula(ignore: int, gamma: float, alpha: float
     p = torch.where(y == 1, z.sigmoid(), (-z).sigmoid())
     weight = 1 if alpha is None else torch.where(y == 1, alpha, 1 - alpha)
     expected = (weight * (1 - p) ** gamma * -p.log()).sum()
-    total, valid = BinaryFocalSum.apply(logits, target[:, None], ignore, gamma, alpha)
-    assert valid == len(y)
-    torch.testing.assert_close(total, expected)
-    for factor in (1, -3):
-        torch.testing.assert_close(slope(factor * total, logits), slope(factor * expected, logits))
+    for mean, wanted in ((False, expected), (True, expected / len(y))):
+        loss = BinaryFocal.apply(logits, target, ignore, gamma, alpha, mean)
+        torch.testing.assert_close(loss, wanted)
+        for factor in (1, -3, 1):  # the second and third way back find the same
+            torch.testing.assert_close(slope(factor * loss, logits), slope(factor * wanted, logits))
 
 
 def test_the_short_way_without_ignored_pixels_is_the_long_way(
@@ -51,12 +56,27 @@ def test_the_short_way_without_ignored_pixels_is_the_long_way(
     for short in (True, False):
         if not short:
             monkeypatch.setattr(fused, "on_cpu", lambda _: False)
-        total, valid = BinaryFocalSum.apply(logits, target[:, None], 255, 2.0, 0.25)
-        sums, scored = region_sums(logits, target, 255)
-        value = total + (sums * torch.arange(9.0).view(3, 3, 1)).sum()
-        found.append((total, valid, sums, scored, slope(value, logits)))
+        total = BinaryFocal.apply(logits, target, 255, 2.0, 0.25, True)
+        *sums, scored = region_sums(logits, target, 255)
+        assert (scored is None) == short
+        assert scored is None or scored.all()
+        value = total + (torch.stack(sums) * torch.arange(9.0).view(3, 3, 1)).sum()
+        found.append((total, *sums, slope(value, logits)))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_labels_are_shared_in_a_sum_of_losses_alone_and_by_what_makes_them() -> None:
+    logits, target = sample(1, 255)
+    with sharing_labels():
+        first, _ = binary_labels(logits, target, 255)
+        assert binary_labels(logits, target, 255)[0] is first
+        other, all_valid = binary_labels(logits, (target == 1).long(), 255)
+        assert all_valid
+        assert not torch.equal(other, first)
+        assert binary_labels(logits.float(), target, 255)[0].dtype == torch.float32
+        assert binary_labels(logits, target, 0)[0] is not first
+    assert binary_labels(logits, target, 255)[0] is not first
 
 
 @IGNORES
@@ -78,7 +98,8 @@ def test_region_sums_are_their_formulas(channels: int, ignore: int) -> None:
     masks = (target[:, None] == torch.arange(channels).view(-1, 1, 1) + (channels == 1)) & valid
     p = (logits.sigmoid() if channels == 1 else logits.softmax(dim=1)) * valid
     expected = torch.stack([x.sum((2, 3)) for x in (p * masks, p, masks.double())])
-    sums, scored = region_sums(logits, target, ignore)
+    *found, scored = region_sums(logits, target, ignore)
+    sums = torch.stack(found)
     assert scored.tolist() == valid.flatten(1).any(1).tolist() != [True] * 3
     torch.testing.assert_close(sums, expected)
     weight = torch.rand_like(sums)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from segbench.losses.base import SegmentationLoss
+from segbench.losses.fused import sharing_labels
 
 
 class CompoundLoss(SegmentationLoss):
@@ -29,6 +30,7 @@ class CompoundLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Weighted sum of the terms."""
-        parts = [w * self.terms[name](logits, target) for name, w in self.weights.items()]
+        with sharing_labels():
+            parts = [w * self.terms[name](logits, target) for name, w in self.weights.items()]
         total: Tensor = sum(parts[1:], start=parts[0])
         return total

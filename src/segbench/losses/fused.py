@@ -5,6 +5,9 @@ keeps for the way back, costs more than the operation. Here a loss leaves its gr
 of what it needs no longer. Nothing waits for the device; derivatives are of first order.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -19,15 +22,44 @@ def on_cpu(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def all_valid(labels: Tensor, ignore_index: int) -> bool:
-    """Whether no pixel of a binary task's labels, as floats, is ignored; asked on a CPU alone.
+Labels = tuple[Tensor, bool]
+_Shared = dict[tuple[int, torch.dtype, int], tuple[Tensor, Labels]]
+_SHARED: ContextVar[_Shared | None] = ContextVar("_SHARED", default=None)
+
+
+@contextmanager
+def sharing_labels() -> Iterator[None]:
+    """Within, losses of one target make its labels once."""
+    before = _SHARED.set({})
+    try:
+        yield
+    finally:
+        _SHARED.reset(before)
+
+
+def binary_labels(logits: Tensor, target: Tensor, ignore_index: int) -> Labels:
+    """A binary task's labels ``(N, 1, H, W)`` as floats, and whether none is known to be ignored.
+
+    They are not to be written to.
+    """
+    shared, key = _SHARED.get(), (id(target), logits.dtype, ignore_index)
+    if shared is not None and key in shared:
+        return shared[key][1]
+    labels = target.unsqueeze(1).to(logits.dtype)
+    found = labels, _all_valid(labels, ignore_index)
+    if shared is not None:
+        shared[key] = target, found  # an id is a tensor's own as long as it lives
+    return found
+
+
+def _all_valid(labels: Tensor, ignore_index: int) -> bool:
+    """Whether no label is ignored, of 0, 1 and the ignored one; asked on a CPU alone.
 
     There the answer costs a pass and saves three; elsewhere the host would wait for the device.
     """
     if not on_cpu(labels) or ignore_index in (0, 1) or not labels.numel():
         return False
-    low, high = labels.aminmax()
-    return bool(low >= 0) and bool(high <= 1)
+    return bool(labels.amax() <= 1 if ignore_index > 1 else labels.amin() >= 0)
 
 
 def minus_where_ignored(labels: Tensor, ignore_index: int) -> Tensor:
@@ -43,11 +75,11 @@ def ignored_in_rows(minus: Tensor, ignore_index: int) -> Tensor:
     return minus.sum(dim=-1).div_(-each).round_()
 
 
-class BinaryFocalSum(torch.autograd.Function):
+class BinaryFocal(torch.autograd.Function):
     """Σ a (1 − p)^γ (−log p) over a binary task's pixels, p the probability of a pixel's own class.
 
     a is α on the foreground and 1 − α on the background, or 1 on both if α is None. −log p is
-    softplus(m) of the margin m = (1 − 2y) z.
+    softplus(m) of the margin m = (1 − 2y) z, and 1 − p its sigmoid.
     """
 
     @staticmethod
@@ -58,48 +90,51 @@ class BinaryFocalSum(torch.autograd.Function):
         ignore_index: int,
         gamma: float,
         alpha: float | None,
-    ) -> tuple[Tensor, Tensor]:
-        """The sum, and the number of valid pixels, of logits and target ``(N, 1, H, W)``."""
-        sign = target.to(logits.dtype)
-        if all_valid(sign, ignore_index):
-            torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
-            loss, valid = sign * logits, sign.new_full((), target.numel())
+        mean: bool,
+    ) -> Tensor:
+        """Sum or mean over valid pixels, of logits ``(N, 1, H, W)`` and target ``(N, H, W)``."""
+        truth, all_valid = binary_labels(logits, target, ignore_index)
+        valid: Tensor | int = target.numel()
+        if all_valid:
+            margin = torch.addcmul(logits, truth, logits, value=-2)
         else:
-            loss = minus_where_ignored(sign, ignore_index)
-            valid = target.numel() - ignored_in_rows(loss, ignore_index).sum()
-            torch.sub(sign.new_ones(()), sign, alpha=2, out=sign)
-            loss.mul_(FAR).addcmul_(sign, logits)
-        torch.logaddexp(loss, loss.new_zeros(()), out=loss)
-        plain = gamma == 0 and alpha is None
-        total, slope = _plain(loss, sign) if plain else _focal(loss, sign, gamma, alpha)
-        ctx.mark_non_differentiable(valid)
+            margin = minus_where_ignored(truth, ignore_index)
+            valid = (valid - ignored_in_rows(margin, ignore_index).sum()).clamp_(min=1)
+            margin.mul_(FAR).add_(logits).addcmul_(truth, logits, value=-2)
+        total, slope = _focal(margin, truth, gamma, alpha)
+        slope.addcmul_(truth, slope, value=-2)  # times 1 − 2y
+        if mean:
+            total, slope = total / valid, slope.div_(valid)
         if ctx.needs_input_grad[0]:
             ctx.save_for_backward(slope)
-        return total, valid
+        return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """What the way forward left, scaled."""
         (slope,) = ctx.saved_tensors
-        return slope * gradient, None, None, None, None
+        scaled = slope if on_cpu(gradient) and gradient == 1 else slope * gradient
+        return scaled, None, None, None, None, None
 
 
-def _plain(loss: Tensor, sign: Tensor) -> tuple[Tensor, Tensor]:
-    """Σ l of −log p = l, and its slope (1 − 2y) (1 − e^−l)."""
-    total = loss.sum()
-    return total, sign.addcmul_(loss.neg_().exp_(), sign, value=-1)
+def _focal(
+    margin: Tensor, truth: Tensor, gamma: float, alpha: float | None
+) -> tuple[Tensor, Tensor]:
+    """Σ a q^γ l of −log p = l and q = 1 − p, and its slope by the margin, in the margin's place.
 
-
-def _focal(loss: Tensor, sign: Tensor, gamma: float, alpha: float | None) -> tuple[Tensor, Tensor]:
-    """Σ a q^γ l, and its slope (1 − 2y) a q^γ (γ (1 − q) l + q), of −log p = l and q = 1 − p."""
-    miss = loss.neg().expm1_().neg_()
+    The slope is a q^γ (γ (1 − q) l + q): q alone without the factor.
+    """
+    loss = torch.logaddexp(margin, margin.new_zeros(()))
+    miss = margin.sigmoid_()
+    if gamma == 0 and alpha is None:
+        return loss.sum(), miss
     factor = miss.pow(gamma)
     if alpha is not None:
-        factor.mul_(sign.mul(0.5 - alpha).add_(0.5))
+        factor.mul_(truth.mul(2 * alpha - 1).add_(1 - alpha))
     total = factor.mul(loss).sum()
-    slope = loss.mul_(gamma).addcmul_(loss, miss, value=-1).add_(miss)
-    return total, slope.mul_(factor).mul_(sign)
+    loss.mul_(gamma).addcmul_(loss, miss, value=-1)
+    return total, miss.add_(loss).mul_(factor)
 
 
 class PixelCrossEntropy(torch.autograd.Function):

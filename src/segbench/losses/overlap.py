@@ -4,6 +4,7 @@ All are 1 − TI with the Tversky index TI = (TP + s) / (TP + α FP + β FN + s)
 TP = Σpy, FP = Σp(1 − y), FN = Σ(1 − p)y; α = β = ½ is Dice, α = β = 1 Jaccard.
 """
 
+import torch
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
@@ -12,11 +13,13 @@ from segbench.losses.targets import is_binary, mean_over_images
 from segbench.types import IGNORE_INDEX
 
 
-def tversky_index(sums: Tensor, alpha: float, beta: float, smooth: float) -> Tensor:
-    """(TP + s) / (TP + α FP + β FN + s) of Σpy, Σp, Σy ``(3, …)``; 1 where all are 0."""
-    true_positive, predicted, true = sums
-    wrong = alpha * (predicted - true_positive) + beta * (true - true_positive)
-    index: Tensor = (true_positive + smooth) / (true_positive + wrong + smooth)
+def tversky_index(
+    hits: Tensor, predicted: Tensor, true: Tensor, alpha: float, beta: float, smooth: float
+) -> Tensor:
+    """(TP + s) / (TP + α FP + β FN + s) of Σpy, Σp and Σy; 1 where all are 0."""
+    right = hits + smooth
+    seen = torch.add(right, predicted - hits, alpha=alpha)
+    index: Tensor = right / torch.add(seen, true - hits, alpha=beta)
     return index
 
 
@@ -66,16 +69,17 @@ class TverskyLoss(SegmentationLoss):
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean of (1 − TI)^γ over classes, then images."""
-        sums, scored = region_sums(logits, target, self.ignore_index)
+        hits, predicted, true, scored = region_sums(logits, target, self.ignore_index)
         if not self.per_image:
-            sums = sums.sum(dim=1, keepdim=True)
-        index = tversky_index(sums, self.alpha, self.beta, self.smooth)  # (N, K)
+            hits, predicted, true = (x.sum(dim=0, keepdim=True) for x in (hits, predicted, true))
+        weights = self.alpha, self.beta, self.smooth
+        index = tversky_index(hits, predicted, true, *weights)  # (N, K)
         if not (is_binary(logits) or self.include_background):
             index = index[:, 1:]
-        losses = focal_power(1 - index, self.gamma).mean(dim=1)
-        if not self.per_image:
+        losses = focal_power(1 - index, self.gamma)
+        if not self.per_image or scored is None:
             return losses.mean()
-        return mean_over_images(losses, scored)
+        return mean_over_images(losses.mean(dim=1), scored)
 
 
 class FocalTverskyLoss(TverskyLoss):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segbench.losses.fused import BinaryFocalSum, PixelCrossEntropy
+from segbench.losses.fused import BinaryFocal, PixelCrossEntropy
 
 Reduction = Literal["mean", "sum"]
 
@@ -95,9 +95,8 @@ def binary_focal(
     alpha: float | None = None,
 ) -> Tensor:
     """Sum or mean over valid pixels of a binary task's focal loss; of cross-entropy for γ = 0."""
-    target = target.unsqueeze(1)
-    total, valid = BinaryFocalSum.apply(logits, target, ignore_index, gamma, alpha)
-    loss: Tensor = total if reduction == "sum" else total / valid.clamp(min=1)
+    how = ignore_index, gamma, alpha, reduction == "mean"
+    loss: Tensor = BinaryFocal.apply(logits, target, *how)
     return loss
 
 
