@@ -19,7 +19,8 @@ from rounds import Measured, alternate, publish
 
 FIRST_STEP = """
 import os, sys
-from segbench.__main__ import main
+from segbench.__main__ import _prepare_environment, main
+_prepare_environment()  # as the command does before it imports anything large
 from segbench import task
 
 step = task.SegmentationTask.training_step

@@ -1,5 +1,6 @@
 """Precision, cost and versions."""
 
+import os
 import resource
 import sys
 
@@ -24,6 +25,14 @@ def test_auto_precision_follows_the_processor(monkeypatch) -> None:
     assert on(gpu=False, native=False, cpu=False) == "32-true"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert hardware.auto_precision("cpu") == "32-true"
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5, 6}, raising=False)
+    assert hardware.available_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert hardware.available_cores() == 7
 
 
 def test_flops_of_a_convolution_by_hand() -> None:

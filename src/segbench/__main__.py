@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
+from segbench.later import postpone_imports
+
 COMMANDS = {
     "train": "train, select, test and record one cell (the default); with -m a sweep",
     "compare": "the table, the statistics, the figures and the page of what a sweep has done",
@@ -58,6 +60,7 @@ def _prepare_environment() -> None:
     # Torch and Lightning make a million objects that stay: looking through them for garbage again
     # and again took a seventh of their import's time.
     gc.set_threshold(100_000, 50, 100)
+    postpone_imports()
     sys.path.insert(0, str(Path.cwd()))  # a user's own package lies where the command is typed
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,13 @@ def auto_precision(accelerator: str) -> str:
         accelerator == "auto" and not torch.backends.mps.is_available()
     )
     return "bf16-mixed" if on_cpu and cpu_has_bf16() else "32-true"
+
+
+def available_cores() -> int:
+    """Cores that this process may use, which on a shared machine may be few of many."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu_has_bf16() -> bool:

@@ -1,6 +1,5 @@
 """Pictures in, masks out: decoding and writing in threads beside the network, in bounded memory."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import numpy as np
 
 from segbench.data.transforms import Array
 from segbench.errors import DataError
+from segbench.hardware import available_cores
 from segbench.inference import Prediction, Predictor
 from segbench.inputs import Input
 from segbench.masks import draw_overlay, write_mask, write_overlay, write_probabilities
@@ -90,7 +90,7 @@ def predict_files(
     groups = [inputs[start : start + size] for start in range(0, len(inputs), size)]
     beside = predictor.device.type != "cpu"
     sheets = Sheets(wanted.output)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
 
         def read_all(group: Sequence[Input]) -> list[Future[Loaded]]:
             return [pool.submit(load, predictor, read, each, wanted) for each in group]

@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from segbench.data.transforms import Array, resize_image, resize_mask
 from segbench.errors import DataError
+from segbench.hardware import available_cores
 
 VERSION = 3  # raise it when what is stored changes
 
@@ -219,8 +220,9 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
 
 
 def _prepare_all(cases: list[Case], read: Read, size: tuple[int, int]) -> Iterator[_Ready]:
-    with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
-        window = 4 * (os.cpu_count() or 1)  # so that a large data set is never in memory whole
+    cores = available_cores()  # more threads than these take longer: much of it is computing
+    with ThreadPoolExecutor(cores) as pool:  # decoders release the interpreter's lock
+        window = 4 * cores  # so that a large data set is never in memory whole
         for start in range(0, len(cases), window):
             chosen = cases[start : start + window]
             yield from pool.map(lambda case: _prepare(read(case), size), chosen)
