@@ -116,6 +116,21 @@ def test_batches_are_the_same_whatever_the_number_of_workers(workers: int) -> No
     assert all(equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
+@pytest.mark.filterwarnings("error")  # of arrays that cannot be written to
+def test_a_worker_sends_whole_batches_as_they_are_without_it() -> None:
+    alone, beside = data(None), data(None, num_workers=1)
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loaders = getattr(alone, name)(), getattr(beside, name)()
+        for one, other in zip(*map(list, loaders), strict=True):
+            assert type(one) is type(other) is dict
+            assert one.keys() == other.keys() >= {"image", "mask", "index"}
+            assert ("original" in one) == (name == "test_dataloader")
+            for key, value in one.items():
+                pairs = zip(value, other[key], strict=True)
+                assert all(torch.equal(a, b) for a, b in pairs)
+                assert key == "original" or value.stride() == other[key].stride()
+
+
 def test_epochs_differ_and_a_restart_repeats_the_one_it_is_in() -> None:
     first, second = epochs(data(transforms("standard")), 2)
     by_case = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
 from segbench.data.prepared import Prepared
@@ -68,6 +68,26 @@ def as_batch(images: Array, masks: Array, chosen: Any) -> Batch:
 
 def as_it_is(batch: Any) -> Any:
     """Collate what is a batch already."""
+    return batch if get_worker_info() is None else ByPipe(batch)
+
+
+class ByPipe(dict[str, Any]):
+    """A batch that goes from a worker to the training process through their pipe, and comes whole.
+
+    torch would make a shared file for each of its tensors, map it and unmap it: with batches of
+    small images that takes longer than to copy them.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arrays = self["image"].permute(0, 2, 3, 1).numpy(), self["mask"].numpy()
+        originals = [original.numpy() for original in self.get("original", [])]
+        return _arrived, (*arrays, self["index"].numpy(), originals)
+
+
+def _arrived(images: Array, masks: Array, chosen: Any, originals: list[Array]) -> Batch:
+    batch = as_batch(images, masks, chosen)
+    if originals:
+        batch["original"] = [torch.from_numpy(original) for original in originals]
     return batch
 
 
