@@ -12,6 +12,7 @@ from segbench.data.prepared import Prepared
 from segbench.data.transforms import Array
 from segbench.types import Batch
 
+SMALL = 2**20  # bytes
 Place = tuple[int, int]  # (epoch, place in the part)
 # (image (H, W, C), mask (H, W), epoch, index) → the two, changed
 Augment = Callable[[Array, Array, int, int], tuple[Array, Array]]
@@ -68,14 +69,15 @@ def as_batch(images: Array, masks: Array, chosen: Any) -> Batch:
 
 def as_it_is(batch: Any) -> Any:
     """Collate what is a batch already."""
-    return batch if get_worker_info() is None else ByPipe(batch)
+    sent = get_worker_info() is not None
+    return ByPipe(batch) if sent and batch["image"].nbytes < SMALL else batch
 
 
 class ByPipe(dict[str, Any]):
     """A batch that goes from a worker to the training process through their pipe, and comes whole.
 
-    torch would make a shared file for each of its tensors, map it and unmap it: with batches of
-    small images that takes longer than to copy them.
+    torch would make a shared file for each of its tensors, map it and unmap it, which takes longer
+    than to copy small ones: batches of 0.6 MB, not of 2.6 (``benchmarks/loading.py``).
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
