@@ -12,7 +12,7 @@ from segbench.data.prepared import Prepared
 from segbench.data.transforms import Array
 from segbench.types import Batch
 
-SMALL = 2**20  # bytes
+SMALL = 2**20  # bytes of a batch's images
 Place = tuple[int, int]  # (epoch, place in the part)
 # (image (H, W, C), mask (H, W), epoch, index) → the two, changed
 Augment = Callable[[Array, Array, int, int], tuple[Array, Array]]
@@ -69,8 +69,8 @@ def as_batch(images: Array, masks: Array, chosen: Any) -> Batch:
 
 def as_it_is(batch: Any) -> Any:
     """Collate what is a batch already."""
-    sent = get_worker_info() is not None
-    return ByPipe(batch) if sent and batch["image"].nbytes < SMALL else batch
+    small = "original" not in batch and batch["image"].nbytes < SMALL
+    return ByPipe(batch) if small and get_worker_info() is not None else batch
 
 
 class ByPipe(dict[str, Any]):
@@ -81,16 +81,8 @@ class ByPipe(dict[str, Any]):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        arrays = self["image"].permute(0, 2, 3, 1).numpy(), self["mask"].numpy()
-        originals = [original.numpy() for original in self.get("original", [])]
-        return _arrived, (*arrays, self["index"].numpy(), originals)
-
-
-def _arrived(images: Array, masks: Array, chosen: Any, originals: list[Array]) -> Batch:
-    batch = as_batch(images, masks, chosen)
-    if originals:
-        batch["original"] = [torch.from_numpy(original) for original in originals]
-    return batch
+        image, mask, index = self["image"], self["mask"], self["index"]
+        return as_batch, (image.permute(0, 2, 3, 1).numpy(), mask.numpy(), index.numpy())
 
 
 class EpochSampler(DistributedSampler[Place]):
