@@ -8,7 +8,8 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from segbench.config import CONF, cell_hash, compose, config_groups
+from segbench.config import CONF, cell_hash, check_cell, compose, config_groups
+from segbench.errors import ConfigError
 from segbench.targets import check_targets
 
 GROUPS = config_groups()
@@ -52,6 +53,7 @@ def test_the_hash_changes_with_the_result_and_with_nothing_else() -> None:
     same = digest()
     for word in ("name=other", "overwrite=true", "debug=true", "logger=csv", "data.num_workers=3"):
         assert digest(word) == same, word
+    assert digest("published={caption: x, table: [[a],[b]]}") == same
     for word in (
         "seed=1",
         "optimizer.lr=0.1",
@@ -63,6 +65,34 @@ def test_the_hash_changes_with_the_result_and_with_nothing_else() -> None:
     assert digest(*turned) != digest(*reversed(turned))
     moved = ("data.root=/elsewhere", "data.cache=/x")
     assert digest("data=dsb2018") == digest("data=dsb2018", *moved)
+
+
+@pytest.mark.parametrize("name", GROUPS["experiment"])
+def test_an_experiment_has_a_folder_and_a_command(name: str) -> None:
+    cfg = compose(overrides=[f"experiment={name}"])
+    assert cfg.name == name
+    check_cell(cfg)
+    header = (CONF / "experiment" / f"{name}.yaml").read_text().partition("\ndefaults:")[0]
+    assert f"experiment={name}" in header
+
+
+def test_the_dsb2018_experiment_is_the_studys() -> None:
+    cfg = compose(overrides=["experiment=dsb2018_unetpp"])
+    assert (cfg.data.size, cfg.data.batch_size, cfg.optimizer.lr) == (96, 16, 3e-4)
+    assert dict(cfg.data.split) == {"train": 0.8, "val": 0.2, "test": "val"}
+    assert cfg.callbacks.early_stopping.patience == 20
+    assert dict(cfg.loss.weights) == {"bce": 0.5, "dice": 1.0}
+
+
+def test_the_narrow_u_net_has_the_studys_parameters() -> None:
+    network = instantiate(compose(overrides=["model=unet_compact_8"]).model)
+    assert sum(each.numel() for each in network.parameters()) == 214_361
+
+
+@pytest.mark.parametrize("value", ["words", "[a,b]", "{caption: x, table: [[a,b],[c]]}"])
+def test_a_published_table_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="published: expected a caption and a table"):
+        check_cell(compose(overrides=[f"published={value}"]))
 
 
 def test_the_command_line_prints_the_cell(tmp_path: Path) -> None:

@@ -44,6 +44,32 @@ def test_one_command_trains_on_each_real_sample(
     assert set(table.id) == {case["id"] for case in split["test"]}
 
 
+@pytest.mark.parametrize(
+    ("experiment", "words"),
+    [
+        ("pets_unet", ("data.size=32",)),
+        ("pets_mobilenet", ("data.size=32", "model.weights=null")),
+        ("pets_resnet34", ("data.size=32", "data.split={train: 0.5, val: 0.2, test: 0.3}")),
+        ("ph2_losses", ("data.size=32",)),
+        ("dsb2018_unetpp", ("data.size=32",)),
+    ],
+)
+def test_each_studys_experiment_runs_on_its_data(
+    segbench: Callable[..., int],
+    tmp_path: Path,
+    real_samples: Path,
+    nuclei: Path,
+    experiment: str,
+    words: tuple[str, ...],
+) -> None:
+    root = nuclei if experiment.startswith("dsb2018") else real_samples
+    short = ("trainer.max_epochs=1", "+trainer.limit_train_batches=1", "data.batch_size=2")
+    where = (f"data.root={root}", f"data.cache={tmp_path}")
+    assert segbench(f"experiment={experiment}", *words, *short, *where) == 0
+    cell = only_cell(tmp_path, experiment)
+    assert read_record(cell)["status"] == "done"
+
+
 def test_a_cell_on_real_nuclei(
     segbench: Callable[..., int], tmp_path: Path, nuclei: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

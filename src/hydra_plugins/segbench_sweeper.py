@@ -19,6 +19,7 @@ class CellSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.config is not None
         loader = self.hydra_context.config_loader
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        words = [*self._parse_config(), *arguments]  # an experiment's grid; the command line's wins
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
         grid = [job for batch in self.split_arguments(overrides, None) for job in batch]
         run_sweep(self.config, grid, loader.load_sweep_config, self.launcher.launch)

@@ -8,7 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.report.published import as_published
 from segbench.report.record import NO_EFFECT
+from segbench.targets import check_targets
 from segbench.types import logit_channels
 
 _INSTALLED = Path(__file__).parent / "conf"
@@ -34,6 +36,19 @@ def cell_hash(cfg: DictConfig) -> str:
     order = list(plain.get("augment") or {})  # transforms in another order do something else
     text = json.dumps([plain, order], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def check_cell(cfg: DictConfig) -> None:
+    """Refuse what a cell's config may not hold, before anything of it is built.
+
+    Raises:
+        ConfigError: naming the option, what it holds, what was expected.
+    """
+    check_targets(cfg)
+    found = cfg.get("published")
+    if found is not None:
+        plain = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+        as_published(plain)
 
 
 def cell_choices(cfg: DictConfig) -> dict[str, str]:

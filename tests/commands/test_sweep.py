@@ -65,6 +65,40 @@ def test_it_runs_what_is_missing_and_ends_in_a_comparison(
     assert "6 cells: 4 done, 2 waiting, 2 to run" in capsys.readouterr().out
 
 
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /loss: bce
+name: mine
+hydra:
+  sweeper:
+    params:
+      loss: bce,dice
+      seed: 0,1
+published:
+  caption: what others found
+  table: [[loss, IoU], [BCE, 0.8]]
+"""
+
+
+def test_an_experiment_brings_its_grid_and_its_published_table(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text(EXPERIMENT)
+    words = ("-m", "--config-dir", "own", *TINY, "experiment=mine")
+    assert segbench(*words, "seed=3") == 0  # the command line's seed, not the experiment's
+    said = capsys.readouterr().out
+    assert "2 cells: 2 waiting, 2 to run" in said
+    assert "published: what others found" in said
+    found = cells(tmp_path, "mine")
+    assert sorted(name[:-9] for name in found) == ["unet-bce-s3", "unet-dice-s3"]
+    assert segbench(*words) == 0
+    assert "4 cells: 4 waiting" in capsys.readouterr().out
+    # the same cells without the experiment: what it is called changes nothing
+    assert segbench("-m", *TINY, "name=mine", "loss=bce,dice", "seed=0,1") == 0
+    assert "4 cells: 4 done, 0 to run" in capsys.readouterr().out
+
+
 def test_a_failing_cell_stops_no_other_and_every_failure_is_listed(
     segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
+from segbench.config import check_cell
 from segbench.errors import SegbenchError
 from segbench.locks import is_locked
 from segbench.report.board import Board, Planned
 from segbench.report.cells import Cell
 from segbench.report.record import read_record, write_record
-from segbench.targets import check_targets
 
 Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
@@ -47,7 +47,7 @@ def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]
     for words in grid:
         cfg = load(config, words)
         folder = _enter(cfg)
-        check_targets(cfg)
+        check_cell(cfg)
         state, reason = _state(folder, cfg)
         epochs = cfg.trainer.get("max_epochs") or 0
         cells.setdefault(folder, Planned(folder, tuple(words), epochs, state, reason))

@@ -15,10 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures, one_line, silence_hydra
 from segbench.commands.sweep import CELL
-from segbench.config import CONF, cell_choices, cell_hash
+from segbench.config import CONF, cell_choices, cell_hash, check_cell
 from segbench.report.record import LOG, is_done, read_record
 from segbench.report.tables import print_result
-from segbench.targets import check_targets
 
 silence_hydra()  # here too: a launcher's process composes its cell's config when it has this module
 
@@ -38,7 +37,7 @@ def main(cfg: DictConfig) -> str | None:
         print_result(read_record(folder), _short(folder))
         return None
     try:
-        check_targets(cfg)
+        check_cell(cfg)
     except Exception:
         _remove_if_empty(folder)
         raise
@@ -58,7 +57,7 @@ def _run(cfg: DictConfig, folder: Path) -> str:
 def _run_in_sweep(cfg: DictConfig, folder: Path) -> str | None:
     """Run a cell; what it prints goes to its log, for the sweep's board shows how far it is."""
     os.environ[CELL] = str(folder)
-    check_targets(cfg)  # again: this may be another process than the one that planned
+    check_cell(cfg)  # again: this may be another process than the one that planned
     log = (folder / LOG).open("a", buffering=1)
     with log as said, redirect_stdout(said), _processes_left_behind():
         try:

@@ -14,6 +14,7 @@ from segbench.report.entries import fill, make_entries
 from segbench.report.image_scores import class_names, has_images, per_image
 from segbench.report.notes import cell_notes, methods, notes
 from segbench.report.options import beside, differing, table_options, varying
+from segbench.report.published import published_tables
 from segbench.report.words import listed
 
 Groups = dict[tuple[str, str], list[Cell]]
@@ -155,7 +156,8 @@ def _make_section(
     sign = 1 if score.partition("/")[0] in LOWER_IS_BETTER else -1
     entries.sort(key=lambda e: (sign * e.mean if np.isfinite(e.mean) else np.inf, e.label))
     entries.sort(key=lambda e: not len(e.means))  # those without a finished cell last
-    return Section(*place, images, _classes(done), entries, notes=remarks)
+    beside_ours = published_tables(cells)
+    return Section(*place, images, _classes(done), entries, notes=remarks, published=beside_ours)
 
 
 def _classes(done: Sequence[Cell]) -> list[str]:

@@ -149,11 +149,7 @@ def _damaged(path: Path, what: str, error: Exception) -> str:
 @lru_cache(maxsize=8)  # the cells of a sweep hold the same text
 def _read_split(text: str) -> tuple[dict[str, list[dict[str, str]]], str]:
     parts = dict(json.loads(text)["parts"])
-    members = {
-        part: sorted((case["id"], case["sha256"]) for case in cases)
-        for part, cases in parts.items()
-    }
-    return parts, hashlib.sha256(json.dumps(members, sort_keys=True).encode()).hexdigest()[:8]
+    return parts, split_digest(parts)
 
 
 def split_digest(parts: dict[str, list[dict[str, str]]]) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from segbench.report.cells import Cell
+from segbench.report.published import Published
 
 Values = NDArray[np.float64]
 
@@ -104,6 +105,7 @@ class Section:
     pairs: list[Pair] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what a reader must know, in plain words
     methods: list[str] = field(default_factory=list)  # how the numbers came about, with sources
+    published: list[Published] = field(default_factory=list)  # by others, of the same experiment
 
     @property
     def scored(self) -> list[Entry]:
@@ -216,6 +218,7 @@ def _section(section: Section) -> dict[str, Any]:
     told = {each.name: getattr(section, each.name) for each in fields(section)}
     told["entries"] = [_entry(entry) for entry in section.entries]
     told["pairs"] = [vars(pair) for pair in section.pairs]
+    told["published"] = [vars(table) for table in section.published]
     return told
 
 

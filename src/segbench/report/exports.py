@@ -1,6 +1,6 @@
 """A section's table as Markdown and LaTeX; entries and pairs as CSV."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,16 @@ def markdown_table(comparison: Comparison, section: Section) -> str:
     heads = [*grid.heads, *(column or comparison.label for column in grid.columns)]
     ruler = ["---"] * len(grid.heads) + ["---:"] * len(grid.columns)
     body = _rows(grid, field)
-    lines = ["| " + " | ".join(_bar(each) for each in row) + " |" for row in (heads, ruler, *body)]
-    return "\n".join([*lines, "", f"{section.data}: {legend(comparison, section)}.", ""])
+    lines = _lines([heads, ruler, *body])
+    lines += ["", f"{section.data}: {legend(comparison, section)}.", ""]
+    for table in section.published:
+        lines += _lines([table.heads, ["---"] * len(table.heads), *table.rows])
+        lines += ["", f"Published: {table.caption}.", ""]
+    return "\n".join(lines)
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(_bar(each) for each in row) + " |" for row in rows]
 
 
 def _bar(text: str) -> str:

@@ -21,6 +21,7 @@ NO_EFFECT = (
     "debug",
     "logger",
     "experiment",
+    "published",
     "data.root",
     "data.download",
     "data.cache",

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from segbench.report.comparison import Comparison, Entry, Section
 from segbench.report.grid import ALIKE, across, digits, is_best, make_grid, mean_sd
+from segbench.report.published import Published
 
 
 def rich_table(comparison: Comparison, section: Section) -> Table:
@@ -33,6 +34,14 @@ def _rich_field(section: Section, entry: Entry | None, places: int) -> Text:
     elif entry.like_best:
         text.append(f" {ALIKE}")
     return text
+
+
+def published_table(published: Published) -> Table:
+    """A table from elsewhere, for the terminal."""
+    table = Table(*published.heads)
+    for row in published.rows:
+        table.add_row(*row)
+    return table
 
 
 def cost_table(section: Section, wide: bool = False) -> Table:

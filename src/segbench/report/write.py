@@ -15,7 +15,7 @@ from segbench.report.grid import legend
 from segbench.report.page import Figure, write_page
 from segbench.report.record import write_json
 from segbench.report.sheets import write_sheet
-from segbench.report.terminal import across_table, cost_table, rich_table
+from segbench.report.terminal import across_table, cost_table, published_table, rich_table
 
 PAGE, FIGURES = "index.html", "figures"
 _SHOWN = 12  # sentences on the screen; the page has all
@@ -55,6 +55,9 @@ def print_report(comparison: Comparison, folder: Path) -> None:
         console.print()
         console.print(rich_table(comparison, section))
         console.print(legend(comparison, section), style="italic", highlight=False)
+        for table in section.published:
+            console.print(f"published: {table.caption}", highlight=False, markup=False)
+            console.print(published_table(table))
         console.print(cost_table(section, console.width >= 100))
         for sentence in _sentences(section):
             console.print(sentence, highlight=False, markup=False)
