@@ -13,7 +13,7 @@ import yaml
 from made_data import make_ph2, module
 
 from segbench.config import CONF, cell_hash, compose, register_resolvers
-from segbench.data import augment, loading
+from segbench.data import augment
 from segbench.data.augment import Augmentation, GridElastic, elastic_field, refuse_namesake
 from segbench.data.loading import EpochSampler
 from segbench.data.synthetic import SyntheticDataModule
@@ -117,11 +117,7 @@ def test_batches_are_the_same_whatever_the_number_of_workers(workers: int) -> No
 
 
 @pytest.mark.filterwarnings("error")  # of arrays that cannot be written to
-@pytest.mark.parametrize("small", [0, loading.SMALL])  # large batches go through shared files
-def test_a_worker_sends_whole_batches_as_they_are_without_it(
-    small: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "SMALL", small)
+def test_a_worker_sends_whole_batches_as_they_are_without_it() -> None:
     alone, beside = data(None), data(None, num_workers=1)
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loaders = getattr(alone, name)(), getattr(beside, name)()

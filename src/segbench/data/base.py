@@ -21,6 +21,7 @@ from segbench.data.prepared import (
     prepare_on_disk,
     store_key,
 )
+from segbench.data.ring import PREFETCH, Ring
 from segbench.data.splits import Part
 from segbench.data.splitting import SplitsCases
 from segbench.data.transforms import Array, decode, decode_image, normalise
@@ -254,13 +255,18 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
     def _loader(
         self, cases: PreparedCases, sampler: EpochSampler | None = None
     ) -> DataLoader[Batch]:
+        workers = self.num_workers
+        if workers and not cases.originals:
+            shape = cases.prepared.images.shape[1:]
+            cases.ring = Ring(workers, self.batch_size, shape)
         return DataLoader(
             cases,
             batch_size=self.batch_size,
             sampler=sampler,
-            num_workers=self.num_workers,
+            num_workers=workers,
+            prefetch_factor=PREFETCH if workers else None,
             collate_fn=as_it_is,
-            persistent_workers=self.num_workers > 0,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 

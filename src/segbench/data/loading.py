@@ -9,10 +9,10 @@ from torch.utils.data import Dataset, get_worker_info
 from torch.utils.data.distributed import DistributedSampler
 
 from segbench.data.prepared import Prepared
+from segbench.data.ring import InRing, Ring, as_batch
 from segbench.data.transforms import Array
 from segbench.types import Batch
 
-SMALL = 2**20  # bytes of a batch's images
 Place = tuple[int, int]  # (epoch, place in the part)
 # (image (H, W, C), mask (H, W), epoch, index) → the two, changed
 Augment = Callable[[Array, Array, int, int], tuple[Array, Array]]
@@ -21,18 +21,26 @@ Augment = Callable[[Array, Array, int, int], tuple[Array, Array]]
 class PreparedCases(Dataset[Batch]):
     """Fetches a whole batch at once: a single read of the store, and nothing to collate."""
 
+    ring: Ring | None = None  # of loading processes
+
     def __init__(self, prepared: Prepared, indices: Sequence[int], originals: bool = False) -> None:
         self.prepared, self.indices, self.originals = prepared, np.asarray(indices), originals
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitems__(self, places: list[Any]) -> Batch:
+    def __getitems__(self, places: list[Any]) -> Batch | InRing:
         chosen = self.indices[places]
-        batch = as_batch(self.prepared.images[chosen], self.prepared.masks[chosen], chosen)
-        if self.originals:
-            batch["original"] = [torch.from_numpy(self.prepared.original(i)) for i in chosen]
-        return batch
+        found = self._batch(self.prepared.images[chosen], self.prepared.masks[chosen], chosen)
+        if self.originals and isinstance(found, dict):
+            found["original"] = [torch.from_numpy(self.prepared.original(i)) for i in chosen]
+        return found
+
+    def _batch(self, images: Any, masks: Any, chosen: Array) -> Batch | InRing:
+        worker = get_worker_info()
+        if self.ring is not None and worker is not None:
+            return self.ring.put(worker.id, images, masks, chosen)
+        return as_batch(np.asarray(images), np.asarray(masks), chosen)
 
 
 class TrainingCases(PreparedCases):
@@ -44,7 +52,7 @@ class TrainingCases(PreparedCases):
         super().__init__(prepared, indices)
         self.augment = augment
 
-    def __getitems__(self, places: list[Any]) -> Batch:
+    def __getitems__(self, places: list[Any]) -> Batch | InRing:
         # plain numbers come where Lightning puts its own sampler (overfit_batches)
         pairs = [place if isinstance(place, tuple) else (0, place) for place in places]
         if self.augment is None:
@@ -55,34 +63,12 @@ class TrainingCases(PreparedCases):
             image, mask = self.augment(*case, epoch, index)
             images.append(image)
             masks.append(mask)
-        return as_batch(np.stack(images), np.stack(masks), chosen)
-
-
-def as_batch(images: Array, masks: Array, chosen: Any) -> Batch:
-    """A batch of arrays ``(N, H, W, C)`` and ``(N, H, W)``, its images in channels_last memory."""
-    return {
-        "image": torch.from_numpy(images).permute(0, 3, 1, 2),
-        "mask": torch.from_numpy(masks),
-        "index": torch.from_numpy(chosen),
-    }
+        return self._batch(images, masks, chosen)
 
 
 def as_it_is(batch: Any) -> Any:
     """Collate what is a batch already."""
-    small = "original" not in batch and batch["image"].nbytes < SMALL
-    return ByPipe(batch) if small and get_worker_info() is not None else batch
-
-
-class ByPipe(dict[str, Any]):
-    """A batch that goes from a worker to the training process through their pipe, and comes whole.
-
-    torch would make a shared file for each of its tensors, map it and unmap it, which takes longer
-    than to copy small ones: batches of 0.6 MB, not of 2.6 (``benchmarks/loading.py``).
-    """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        image, mask, index = self["image"], self["mask"], self["index"]
-        return as_batch, (image.permute(0, 2, 3, 1).numpy(), mask.numpy(), index.numpy())
+    return batch
 
 
 class EpochSampler(DistributedSampler[Place]):
