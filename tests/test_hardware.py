@@ -64,18 +64,20 @@ def test_environment_names_what_decides_a_result() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
-def test_kept_memory_costs_no_new_pages() -> None:
+@pytest.mark.parametrize(("large", "megabytes", "blocks"), [(True, 64, 1), (False, 8, 24)])
+def test_kept_memory_costs_no_new_pages(large: bool, megabytes: int, blocks: int) -> None:
     def new_pages() -> int:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(10):
-            torch.ones(64 * 2**20 // 4)
+            held = [torch.ones(megabytes * 2**18) for _ in range(blocks)]
+            del held
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    if not hardware.keep_freed_memory(True):
+    if not hardware.keep_freed_memory(large):
         pytest.skip("no glibc")
     try:
         new_pages()
         kept = new_pages()
     finally:
-        hardware.keep_freed_memory(False)
+        hardware.return_freed_memory()
     assert kept < new_pages() / 5

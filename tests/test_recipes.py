@@ -126,6 +126,21 @@ def test_kept_memory_changes_no_result_and_goes_with_averaged_weights(
         assert (one / file).read_bytes() == (other / file).read_bytes()
 
 
+def test_every_cell_keeps_what_steps_free_and_returns_it_at_the_end(
+    segbench: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segbench.callbacks import life
+
+    told: list[bool | str] = []
+    monkeypatch.setattr(life, "keep_freed_memory", told.append)
+    monkeypatch.setattr(life, "return_freed_memory", lambda: told.append("returned"))
+    assert segbench(*SMALL, "trainer.max_epochs=1") == 0
+    assert told == [False, "returned"]
+    told.clear()
+    assert segbench(*SMALL, "optimizer=sgd", "optimizer.lr=1e30") == 1  # also where it fails
+    assert told == [False, "returned"]
+
+
 def keep_last_checkpoints_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if training went on after the last epoch."""
     from segbench.task import SegmentationTask

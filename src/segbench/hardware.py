@@ -109,23 +109,35 @@ def _git(*words: str, cwd: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-# of glibc's mallopt: give the top of the heap back; at most so many blocks of their own mapping
-_TRIM, _MAPPINGS = -1, -4
-_AS_IT_COMES = (128 * 1024, 65536)
+# Of glibc's mallopt: what is free at the heap's top before it is given back; from which size on a
+# block has a mapping of its own, 32 MB at most; how many of those there may be.
+_TRIM, _OWN, _MAPPINGS = -1, -3, -4
+_LARGE = 32 * 2**20
 
 
-def keep_freed_memory(keep: bool) -> bool:
-    """Let malloc keep what is freed for the next step, or no longer and give it back.
+def keep_freed_memory(large: bool = False) -> bool:
+    """Let malloc keep what a training step frees for the next one.
 
-    glibc returns large blocks to the system at once, and each step then pays for new pages, which
-    the system fills with zeros. Returns whether there is a glibc to tell.
+    glibc gives it back to the system, and each step pays for new pages, which the system fills
+    with zeros. Blocks from 32 MB on have mappings of their own and still go back, unless ``large``:
+    then they come from the heap too, which is faster and takes more memory. Returns whether there
+    is a glibc to tell.
     """
+    told = _tell_malloc({_OWN: _LARGE, _TRIM: 2**31 - 1})
+    return told and (not large or _tell_malloc({_MAPPINGS: 0}))
+
+
+def return_freed_memory() -> bool:
+    """The opposite, with the limits that glibc comes to by itself; what is free goes back now."""
+    return _tell_malloc({_TRIM: 2 * _LARGE, _MAPPINGS: 65536}, trim=True)
+
+
+def _tell_malloc(options: dict[int, int], trim: bool = False) -> bool:
     try:
         libc = ctypes.CDLL("libc.so.6")
-        trim, mappings = (2**31 - 1, 0) if keep else _AS_IT_COMES
-        told = libc.mallopt(_TRIM, trim) and libc.mallopt(_MAPPINGS, mappings)
-        if not keep:
+        told = [libc.mallopt(option, value) for option, value in options.items()]
+        if trim:
             libc.malloc_trim(0)
     except (OSError, AttributeError):  # macOS, Windows, musl
         return False
-    return bool(told)
+    return all(told)

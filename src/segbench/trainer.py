@@ -12,7 +12,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from omegaconf import DictConfig
 
-from segbench.callbacks.life import EpochBar, EpochLines, LogTraining
+from segbench.callbacks.life import EpochBar, EpochLines, KeepMemory, LogTraining
 from segbench.checkpoints import BEST, LAST, WholeCheckpoints
 from segbench.errors import ConfigError
 from segbench.hardware import auto_precision
@@ -34,6 +34,7 @@ def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer
     bar = EpochBar(leave=False) if sys.stdout.isatty() else EpochLines()
     callbacks = [
         LogTraining(),
+        KeepMemory(large=False),
         *own,
         *(instantiate(each) for each in cfg.callbacks.values() if each),
         bar,
