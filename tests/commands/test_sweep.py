@@ -129,6 +129,8 @@ def test_a_slip_anywhere_in_the_grid_is_said_before_any_training(
 ) -> None:
     assert segbench("-m", *TINY, "loss=dice,nosuch") == 2
     assert "loss=nosuch: no such option" in capsys.readouterr().err
+    assert segbench("-m", *TINY, "experiment=nosuch") == 2  # not the default cell in its place
+    assert "experiment=nosuch: no such option" in capsys.readouterr().err
     assert segbench("-m", *TINY, "trainer.max_epochs=2,fast") == 2
     assert "trainer.max_epochs" in capsys.readouterr().err
     assert not cells(tmp_path)
