@@ -32,6 +32,7 @@ PARAMETERS = {  # RGB in, one logit out
     "unet": 31_037_633,
     "unet3plus": 26_989_637,
     "unet_compact": 13_599_425,
+    "unet_compact_8": 214_361,
     "unet_vgg": 7_852_545,
     "unetpp": 9_163_329,
     "unetpp_ds": 9_163_428,
