@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.report.published import as_published
 from segbench.report.record import NO_EFFECT
-from segbench.targets import check_targets
 from segbench.types import logit_channels
 
 _INSTALLED = Path(__file__).parent / "conf"
@@ -44,6 +43,8 @@ def check_cell(cfg: DictConfig) -> None:
     Raises:
         ConfigError: naming the option, what it holds, what was expected.
     """
+    from segbench.targets import check_targets  # hydra.utils is more than --help should wait for
+
     check_targets(cfg)
     found = cfg.get("published")
     if found is not None:

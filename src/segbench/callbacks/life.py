@@ -102,9 +102,15 @@ class KeepMemory(Callback):
             keep_freed_memory(self.large)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """To here, also where an error ended it."""
+        """To here."""
         if stage == "fit" and pl_module.device.type == "cpu":
             return_freed_memory()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Or to where an error ended it: Lightning calls no teardown then."""
+        self.teardown(trainer, pl_module, "fit")
 
 
 class LogTraining(Callback):
