@@ -51,6 +51,7 @@ from segbench.task import SegmentationTask
 from segbench.trainer import build_trainer
 
 log = logging.getLogger(__name__)
+_counted: dict[tuple[str, int, tuple[int, int]], int] = {}
 
 
 def run_cell(
@@ -139,7 +140,7 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
         task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
     write_json(out / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
-    record["flops"] = count_flops(task.network, data.in_channels, data.size)
+    record["flops"] = _flops(cfg, task, data)
     record["environment"] = environment(trainer.strategy.root_device, trainer.precision)
     write_record(out, record)
     try:
@@ -156,6 +157,14 @@ def _run(cfg: DictConfig, folder: Path, out: Path, record: Record) -> None:
     if "choices" in record:  # the process that leads
         keep_pictures(data, predictions.pngs, out, record["choices"].get("data", "data"))
         log_result(trainer.loggers, _hyperparameters(cfg, record), record["metrics"], out / PANELS)
+
+
+def _flops(cfg: DictConfig, task: SegmentationTask, data: SegmentationDataModule) -> int:
+    """Counted once for all cells of this process that have the same network."""
+    key = OmegaConf.to_yaml(cfg.model, resolve=True), data.in_channels, data.size
+    if key not in _counted:
+        _counted[key] = count_flops(task.network, data.in_channels, data.size)
+    return _counted[key]
 
 
 def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:

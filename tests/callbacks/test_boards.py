@@ -26,7 +26,11 @@ def cell(segbench: Callable[..., int], tmp_path: Path) -> Path:
 
 def test_hyperparameters_scores_and_panels_are_in_tensorboard(cell: Path) -> None:
     tensorboard = EventAccumulator(str(cell / "tensorboard")).Reload()
-    assert "test/panels" in tensorboard.Tags()["images"]
+    (panel,) = tensorboard.Images("test/panels")
+    file = cell / "panels" / "test.png"
+    assert panel.encoded_image_string == file.read_bytes()
+    with Image.open(file) as opened:
+        assert (panel.width, panel.height) == opened.size
     record = read_record(cell)
     (final,) = tensorboard.Scalars("test/iou")
     assert final.value == pytest.approx(record["metrics"]["test"]["iou"])

@@ -144,6 +144,23 @@ def test_two_combinations_that_come_to_one_cell_are_one(
     assert len(cells(tmp_path)) == 1
 
 
+def test_operations_are_counted_once_for_each_network(
+    segbench: Run, tmp_path: Path, monkeypatch
+) -> None:
+    from segbench import experiment
+
+    asked = []
+    count = experiment.count_flops
+    monkeypatch.setattr(experiment, "_counted", {})
+    monkeypatch.setattr(experiment, "count_flops", lambda *args: asked.append(1) or count(*args))
+    sweep = ("-m", *TINY, "trainer=smoke", "seed=0,1", "data.size=32,48")
+    assert segbench(*sweep, "model=unet,segnet") == 0
+    records = [read_record(folder) for folder in cells(tmp_path).values()]
+    assert len(records) == 8
+    assert len(asked) == 4
+    assert len({(record["choices"]["model"], record["flops"]) for record in records}) == 4
+
+
 def test_killed_with_all_its_cells_it_loses_no_more_than_an_epoch(tmp_path: Path) -> None:
     words = ("-m", *TINY, "loss=dice,bce,focal", "trainer.max_epochs=4")
     process = start(tmp_path, *words)

@@ -33,8 +33,7 @@ def log_result(
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(dict(params), finals)
             if panel.is_file():
-                picture = np.asarray(Image.open(panel).convert("RGB"))
-                logger.experiment.add_image("test/panels", picture, dataformats="HWC")
+                logger.experiment.file_writer.add_summary(_as_it_is(panel))
         else:
             logger.log_hyperparams(dict(params))
             logger.log_metrics(finals)
@@ -48,6 +47,18 @@ def close_runs() -> None:
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish()
+
+
+def _as_it_is(panel: Path) -> Any:
+    """The PNG as TensorBoard's event; ``add_image`` would encode it once more."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    with Image.open(panel) as opened:
+        width, height = opened.size
+    png = Summary.Image(
+        width=width, height=height, colorspace=3, encoded_image_string=panel.read_bytes()
+    )
+    return Summary(value=[Summary.Value(tag="test/panels", image=png)])
 
 
 def _log_image(logger: Any, panel: Path) -> None:
