@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,23 @@ def test_batches_are_the_same_whatever_the_number_of_workers(workers: int) -> No
     alone = epochs(data(transforms("standard")), 3)
     together = epochs(data(transforms("standard"), num_workers=workers), 3)
     assert all(equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than this machine's cores
+def test_loading_processes_augment_for_a_gpu_alone_unless_told(monkeypatch) -> None:
+    monkeypatch.setattr("segbench.data.base.available_cores", lambda: 4)
+
+    def workers(augment: str | None, device: str, **options: int) -> tuple[int, int]:
+        module = data(transforms(augment) if augment else None, **options)
+        strategy = SimpleNamespace(root_device=torch.device(device))
+        module.trainer = SimpleNamespace(world_size=1, global_rank=0, strategy=strategy)  # type: ignore[assignment]
+        return module.train_dataloader().num_workers, module.val_dataloader().num_workers
+
+    assert workers("standard", "cuda") == (3, 0)
+    assert workers(None, "cuda") == (0, 0)
+    assert workers("standard", "cpu") == workers("standard", "mps") == (0, 0)
+    assert workers("standard", "cuda", num_workers=2) == (2, 2)
+    assert workers("standard", "cuda", num_workers=0) == (0, 0)
 
 
 @pytest.mark.filterwarnings("error")  # of arrays that cannot be written to

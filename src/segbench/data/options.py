@@ -26,17 +26,17 @@ def check_classes(names: Sequence[str], num_classes: int, ignore_index: int) -> 
 
 
 def check_loading(
-    batch_size: int, num_workers: int, in_channels: int, stratify: str | None
+    batch_size: int, num_workers: int | None, in_channels: int, stratify: str | None
 ) -> None:
     """Refuse what no data set can load.
 
     Raises:
         ConfigError: naming the option.
     """
-    if batch_size < 1 or num_workers < 0:
+    if batch_size < 1 or (num_workers or 0) < 0:
         raise ConfigError(
             f"data.batch_size={batch_size}, data.num_workers={num_workers}: the first must be "
-            "1 or more, the second 0 or more"
+            "1 or more, the second null or 0 or more"
         )
     if in_channels not in (1, 3, 4):
         raise ConfigError(
