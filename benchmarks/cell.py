@@ -105,12 +105,13 @@ def measure(extra: list[str], share: float, rounds: int, count: int) -> list[Mea
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a narrow network, a few images")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("words", nargs="*", help="of the cell, such as model=unetpp")
     chosen = parser.parse_args()
     if chosen.quick:
         found = measure(["model.base_channels=4", *chosen.words], 0.05, 1, 2)
     else:
-        found = measure(chosen.words or ["model=resnet34_unet"], 0.1, 3, 10)
+        found = measure(chosen.words or ["model=resnet34_unet"], 0.1, chosen.rounds, 10)
     publish("cell", found, keep=not chosen.quick)
 
 

@@ -1,61 +1,136 @@
-"""All benchmarks on one GPU in less than 8 minutes: `python benchmarks/gpu.py [--quick]`.
+"""All benchmarks on one GPU in less than 8 minutes: `python benchmarks/gpu.py [--quick] [name …]`.
 
-Needs no network and no data set: what is not in data/ is generated. Each benchmark has a time of
-its own, and what it measured until then stands in its log. Without a GPU it runs on the CPU, with
---quick as a test of itself.
+Runs from a checkout: segbench need not be installed, no data set is needed (what is not in data/ is
+generated), no network. Packages that such a machine lacks are collected on another one, for its
+Python, and go into a temporary folder there:
+
+    pip wheel --no-deps --wheel-dir wheels antlr4-python3-runtime==4.9.3 hydra-core omegaconf …
+    python benchmarks/gpu.py --wheels wheels
+
+What it prints stands in benchmarks/results/gpu.md as well, what was measured in results/*.json.
+Without a GPU it runs on the CPU: with --quick as a test of itself.
 """
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import TextIO
 
 import torch
 
 HERE = Path(__file__).parent
-# what, its options, and its seconds at most
+RESULTS = HERE / "results"
+SECONDS = 470.0  # in all
+# what, its options, and its seconds at most; what one leaves over, the later ones share
 PLAN = (
-    ("epoch", ["--rounds", "3", "unet", "unetpp", "resnet34_unet"], 170),
-    ("losses", ["--rounds", "5"], 80),
-    ("loading", [], 60),
-    ("memory", [], 60),
-    ("sweep", [], 60),
-    ("cell", [], 40),
-    ("start", ["--quick"], 30),
-    ("surface", ["--rounds", "3"], 20),
+    ("epoch", ["--rounds", "2"], 175),
+    ("idle", [], 45),
+    ("memory", ["--rounds", "1", "--cells", "5"], 60),
+    ("loading", ["--rounds", "2", "--seconds", "1"], 50),
+    ("sweep", ["--rounds", "1"], 45),
+    ("cell", ["--rounds", "1"], 30),
+    ("losses", ["--rounds", "3"], 35),
+    ("start", ["--rounds", "1"], 20),
+    ("surface", ["--rounds", "2"], 10),
+)
+NEEDED = (
+    *("albucore", "albumentations", "antlr4", "cv2", "filelock", "hydra", "jinja2", "lightning"),
+    *("matplotlib", "omegaconf", "pandas", "rich", "scipy", "statsmodels", "tensorboard"),
+    *("torchmetrics", "torchvision", "hydra_plugins.hydra_joblib_launcher"),
+    *("monai", "segmentation_models_pytorch", "medpy"),  # the peers
+)
+LOOK = (
+    "import sys; from importlib.util import find_spec\n"
+    "print(*(name for name in sys.argv[1:] if not find_spec(name)), sep=', ', end='')"
 )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="does each run?")
-    parser.add_argument("names", nargs="*", default=[name for name, _, _ in PLAN])
+    parser.add_argument("--wheels", type=Path, help="folder of packages to install for this run")
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(p[0] for p in PLAN))
     chosen = parser.parse_args()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    print(f"# {device}, torch {torch.__version__}", flush=True)
+    if unknown := set(chosen.names) - {name for name, *_ in PLAN}:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    end = time.monotonic() + SECONDS
+    RESULTS.mkdir(exist_ok=True)
+    table = Path(os.devnull) if chosen.quick else RESULTS / "gpu.md"
+    with tempfile.TemporaryDirectory() as site, table.open("w") as log:
+        put_in_place(chosen.wheels, Path(site))
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+        say(f"# {device}, {os.cpu_count()} cores, torch {torch.__version__}", log)
+        plan = [entry for entry in PLAN if not chosen.names or entry[0] in chosen.names]
+        return run_all(plan, chosen.quick, end, log)
+
+
+def put_in_place(wheels: Path | None, site: Path) -> None:
+    """This checkout and the wheels come first on the path of every benchmark."""
+    if wheels:
+        options = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--target", str(site)]
+        files = [str(file) for file in sorted(wheels.glob("*.whl"))]
+        if not files:
+            sys.exit(f"--wheels={wheels}: no *.whl there")
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, *files], check=True)
+    paths = [str(HERE.parent / "src"), str(site), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    command = [sys.executable, "-c", LOOK, *NEEDED]
+    lacking = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if lacking:
+        sys.exit(
+            f"missing here: {lacking}. Collect their wheels where there is a network "
+            "and name the folder: --wheels=FOLDER"
+        )
+
+
+def run_all(plan: list[tuple[str, list[str], int]], quick: bool, end: float, log: TextIO) -> int:
     failed = []
-    for name, options, limit in PLAN:
-        if name in chosen.names:
-            print(f"\n## {name}\n", flush=True)
-            command = [sys.executable, str(HERE / f"{name}.py"), *options]
-            if chosen.quick and "--quick" not in options:
-                command = [*command[:2], "--quick"]
-            failed += [] if run(command, limit) else [name]
+    for place, (name, options, planned) in enumerate(plan):
+        say(f"\n## {name}\n", log)
+        command = [sys.executable, str(HERE / f"{name}.py"), *(["--quick"] if quick else options)]
+        rest = sum(seconds for *_, seconds in plan[place:])
+        failed += [] if run(command, planned / rest * (end - time.monotonic()), log) else [name]
     if failed:
-        print(f"failed or cut off: {', '.join(failed)}", file=sys.stderr)
+        say(f"\nfailed or cut off: {', '.join(failed)}", log)
     return bool(failed)
 
 
-def run(command: list[str], limit: int) -> bool:
-    start = time.perf_counter()
+def run(command: list[str], limit: float, log: TextIO) -> bool:
+    """Whether it came to its end; what it says goes to the screen and the log at once."""
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # so that what it started can be ended with it
+    )
+    late = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
+    late.start()
     try:
-        return not subprocess.run(command, timeout=limit, check=False).returncode
-    except subprocess.TimeoutExpired:
-        print(f"cut off after {limit} s", flush=True)
-        return False
+        with process.stdout as lines:  # type: ignore[union-attr]
+            for line in lines:
+                say(line.rstrip("\n"), log)
+        done = process.wait() == 0
+    except KeyboardInterrupt:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     finally:
-        print(f"\n({time.perf_counter() - start:.0f} s)", flush=True)
+        late.cancel()
+    cut = "" if done or time.monotonic() - start < limit else ", cut off"
+    say(f"\n({time.monotonic() - start:.0f} s{cut})", log)
+    return done
+
+
+def say(line: str, log: TextIO) -> None:
+    print(line, flush=True)
+    print(line, file=log, flush=True)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round: does it run?")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--workers", type=int, default=cores)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     chosen = parser.parse_args()
-    seconds, rounds = (0.2, 1) if chosen.quick else (2.0, 5)
+    seconds, rounds = (0.2, 1) if chosen.quick else (chosen.seconds, chosen.rounds)
     found = compare(seconds, rounds, chosen.workers)
     publish("loading", found, keep=not chosen.quick, workers=chosen.workers)
 

@@ -29,7 +29,7 @@ from segbench.callbacks.life import Cost, EpochLines, EpochSeed
 from segbench.config import compose
 from segbench.data.base import SegmentationDataModule
 from segbench.experiment import build_task
-from segbench.hardware import auto_precision
+from segbench.hardware import auto_precision, available_cores
 from segbench.memory import peak_memory, reset_peak_memory
 from segbench.task import EpochIoU
 from segbench.trainer import MONITOR, build_trainer
@@ -114,13 +114,13 @@ class Paced(Callback):
         self.pacer.wait(lambda: float(trainer.callback_metrics[MONITOR]))
 
 
-def by_segbench(cfg: DictConfig, folder: Path) -> None:
-    """A cell's own Trainer, which waits before each epoch."""
+def by_segbench(cfg: DictConfig, folder: Path, callback: Callback) -> None:
+    """A cell's own Trainer, which goes on until ``callback`` ends it."""
     cfg.trainer.max_epochs = 10**6
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: SegmentationDataModule = instantiate(cfg.data)
     task = build_task(cfg, data)
-    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost(), Paced()])
+    trainer = build_trainer(cfg, folder, [EpochSeed(cfg.seed), Cost(), callback])
     trainer.callbacks = [each for each in trainer.callbacks if not isinstance(each, EpochLines)]
     trainer.fit(task, datamodule=data)
 
@@ -250,14 +250,14 @@ def main(name: str, folder: Path, words: list[str]) -> None:
     words = [*words, "logger=csv", f"logger.csv.save_dir={folder}"]
     cfg = compose(overrides=words)
     if name == OURS:
-        by_segbench(cfg, folder)
+        by_segbench(cfg, folder, Paced())
         return
     seed_everything(cfg.seed, workers=True, verbose=False)
     pacer = Pacer()
     if name == TIGHT:
         epoch, scores = by_hand(cfg, auto_precision("auto")), ()
     else:
-        epoch, *scores = by_studies(cfg, folder, workers=len(os.sched_getaffinity(0)))
+        epoch, *scores = by_studies(cfg, folder, workers=min(4, available_cores()))
     while True:
         pacer.wait(*scores)
         epoch()

@@ -1,6 +1,6 @@
 """Peak memory of training beside a tight loop's, and whether cells in one process pile up.
 
-    python benchmarks/memory.py [--quick]
+    python benchmarks/memory.py [--quick] [model …]
 
 Each contender trains two epochs in a process of its own. On a GPU: what was allocated there at
 most; else what became resident beyond the process as it was before the first step.
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from loops import TIGHT, Contender
@@ -56,11 +57,11 @@ def growth(folder: Path, chosen: list[str], count: int) -> Measured:
 
 
 def measure(
-    model: str, share: float, rounds: int, cells: int, extra: list[str]
+    models: list[str], share: float, rounds: int, cells: int, extra: list[str]
 ) -> Iterable[Measured]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for label, name in CASES.items():
+        for model, (label, name) in product(models, CASES.items()):
             chosen = [*words(name, folder, share), f"model={model}", *extra]
             turns = {
                 who: partial(megabytes, who, folder / str(place), chosen)
@@ -74,11 +75,14 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a narrow network, a few images")
+    parser.add_argument("models", nargs="*", default=["unet"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cells", type=int, default=20, help="in one process")
     chosen = parser.parse_args()
     if chosen.quick:
-        found = measure("unet", 0.05, 1, 3, ["model.base_channels=4"])
+        found = measure(["unet"], 0.05, 1, 3, ["model.base_channels=4"])
     else:
-        found = measure("unet", 0.1, 3, 20, [])
+        found = measure(chosen.models, 0.1, chosen.rounds, chosen.cells, [])
     publish("memory", found, keep=not chosen.quick)
 
 

@@ -96,14 +96,21 @@ def machine() -> dict[str, Any]:
 
 
 def publish(name: str, measured: Iterable[Measured], keep: bool = True, **more: Any) -> None:
-    """Print the table as it is measured; ``keep`` it, with its rounds, in results/<name>.json."""
+    """Print the table as it is measured; ``keep`` it, with its rounds, in results/<name>.json.
+
+    Written after each case, so that a run that is cut off keeps what it has.
+    """
     results = []
     print(HEAD, flush=True)
     for result in measured:
         print(lines(result), flush=True)
         results.append(result)
-    if not keep:
-        return
+        if keep:
+            write(name, results, more)
+
+
+def write(name: str, results: list[Measured], more: dict[str, Any]) -> None:
+    """The rows of ``results`` with all their rounds, and on what they were measured."""
     RESULTS.mkdir(exist_ok=True)
     rows = [
         {

@@ -54,9 +54,11 @@ def seconds(words: Sequence[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round: does it run?")
+    parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
     turns = {name: partial(seconds, words) for name, words in COMMANDS.items()}
-    values = alternate(turns, 1 if chosen.quick else 7, warmup=0 if chosen.quick else 1)
+    rounds, warmup = (1, 0) if chosen.quick else (chosen.rounds, 1)
+    values = alternate(turns, rounds, warmup)
     publish("start", [Measured("a fresh process", "s", values)], keep=not chosen.quick)
 
 

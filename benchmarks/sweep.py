@@ -56,11 +56,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny cells, one round")
     jobs = 4 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
     parser.add_argument("--jobs", type=int, default=jobs)
+    parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     small = ["model.base_channels=8", "trainer.max_epochs=2"]
     if chosen.quick:
         small = ["model.base_channels=4", "model.depth=2", "trainer.max_epochs=1"]
-    shares = (0.05, 1) if chosen.quick else (0.3, 3)
+    shares = (0.05, 1) if chosen.quick else (0.3, chosen.rounds)
     publish("sweep", [measure(small, *shares, chosen.jobs)], keep=not chosen.quick)
 
 

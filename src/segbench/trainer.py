@@ -1,6 +1,5 @@
 """Lightning's Trainer as every cell has it: checkpoints, loggers, progress, precision."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from omegaconf import DictConfig
 from segbench.callbacks.life import EpochBar, EpochLines, KeepMemory, LogTraining
 from segbench.checkpoints import BEST, LAST, WholeCheckpoints
 from segbench.errors import ConfigError
-from segbench.hardware import auto_precision
+from segbench.hardware import auto_precision, available_cores
 
 MONITOR = "val/iou"
 
@@ -63,7 +62,7 @@ def build_trainer(cfg: DictConfig, folder: Path, own: list[Callback]) -> Trainer
 def _check_devices(trainer: DictConfig) -> None:
     """Lightning starts as many processes on a CPU as it is told to; thousands, if need be."""
     on_cpu = trainer.accelerator == "cpu" or not torch.cuda.is_available()
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     if on_cpu and isinstance(trainer.devices, int) and trainer.devices > cores:
         raise ConfigError(
             f"trainer.devices={trainer.devices}: each is a process here, on {cores} cores; "
