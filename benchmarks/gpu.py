@@ -4,7 +4,8 @@ Runs from a checkout: segbench need not be installed, no data set is needed (wha
 generated), no network. Packages that such a machine lacks are collected on another one, for its
 Python, and go into a temporary folder there:
 
-    pip wheel --no-deps --wheel-dir wheels antlr4-python3-runtime==4.9.3 hydra-core omegaconf …
+    python -m pip freeze | grep -iE '^(hydra|omegaconf|antlr4|…)' > some.txt    # there segbench runs
+    python3.12 -m pip wheel --no-deps --wheel-dir wheels -r some.txt
     python benchmarks/gpu.py --wheels wheels
 
 What it prints stands in benchmarks/results/gpu.md as well, what was measured in results/*.json.

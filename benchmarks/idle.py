@@ -11,6 +11,7 @@ import argparse
 import json
 import tempfile
 import time
+import warnings
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ def measure(model: str, label: str, share: float, extra: list[str]) -> Measured:
 
 
 def main() -> None:
+    warnings.simplefilter("ignore")  # few steps to log, Lightning says
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a narrow network, a few images")
     parser.add_argument("models", nargs="*", default=list(MODELS))

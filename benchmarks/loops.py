@@ -116,6 +116,7 @@ class Paced(Callback):
 
 def by_segbench(cfg: DictConfig, folder: Path, callback: Callback) -> None:
     """A cell's own Trainer, which goes on until ``callback`` ends it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     cfg.trainer.max_epochs = 10**6
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: SegmentationDataModule = instantiate(cfg.data)
@@ -246,7 +247,6 @@ def whole_part(data: SegmentationDataModule, part: str) -> tuple[Tensor, Tensor]
 
 
 def main(name: str, folder: Path, words: list[str]) -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     words = [*words, "logger=csv", f"logger.csv.save_dir={folder}"]
     cfg = compose(overrides=words)
     if name == OURS:

@@ -2,15 +2,24 @@
 
 import json
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from conftest import TINY, only_cell
 from segbench.errors import SegbenchError
 from segbench.metrics.scores import COLUMNS, aggregate
-from segbench.report.record import is_done, read_record, whole_file, write_json, write_record
+from segbench.report.record import (
+    is_done,
+    package_version,
+    read_record,
+    whole_file,
+    write_json,
+    write_record,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -93,3 +102,22 @@ def test_the_panels_show_what_was_scored(
     }
     assert len(drawn) == 3
     assert {shape: scored[shape] for shape in drawn} == drawn
+
+
+def test_a_package_that_is_not_installed_has_no_version() -> None:
+    assert package_version("numpy") == np.__version__
+    assert package_version("nowhere-to-be-found") is None
+
+
+def test_a_sweep_from_a_checkout_that_is_not_installed(
+    segbench: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def installed(name: str) -> str:
+        if name == "segbench":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("segbench.report.record.version", installed)
+    assert segbench("-m", *TINY, "trainer=smoke") == 0
+    page = (tmp_path / "outputs" / "default" / "report" / "index.html").read_text()
+    assert "segbench from a checkout" in page

@@ -5,7 +5,6 @@ import hashlib
 import platform
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from segbench.report.comparison import Comparison, Entry, Section
 from segbench.report.grid import make_grid
 from segbench.report.page_details import details
 from segbench.report.page_tables import entries_table, interval, seeds, why_not_whole
-from segbench.report.record import write_text
+from segbench.report.record import package_version, write_text
 from segbench.report.units import p_text, score_text, share_text, spread_text
 from segbench.report.words import CELLS, TABLE, count
 
@@ -72,7 +71,10 @@ def write_page(
             anchors=anchors,
             cells=cells,
             downloads=downloads,
-            versions={"segbench": version("segbench"), "Python": platform.python_version()},
+            versions={
+                "segbench": package_version("segbench") or "from a checkout",
+                "Python": platform.python_version(),
+            },
             style=Markup((ASSETS / "page.css").read_text(encoding="utf-8")),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ NO_EFFECT = (
     "trainer.enable_progress_bar",
 )
 Record = dict[str, Any]
+
+
+def package_version(name: str) -> str | None:
+    """Of an installed package; None where there is none, or it runs from a checkout."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 @contextmanager
