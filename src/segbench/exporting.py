@@ -1,6 +1,7 @@
 """A trained network as one file for other programs, verified against the network itself."""
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from segbench.types import probabilities
 
 FORMATS = {"onnx": ".onnx", "torch_export": ".pt2"}
 METADATA = "segbench.json"  # among the extra files of torch.export's archive
+TORCHS_OWN = ".*LeafSpec|The given buffer is not writable"  # 2.11 warns of its own code
 TOLERANCE = 1e-3  # of a probability; both compute in float32
 Answer = Callable[[Array], Array]  # images (N, C, H, W) float32 to probabilities (N, K, H, W)
 
@@ -73,16 +75,18 @@ def export(network: nn.Module, path: Path, kind: str, facts: dict[str, Any]) -> 
     write, read = (_write_onnx, _read_onnx) if kind == "onnx" else (_write_archive, _read_archive)
     if kind == "onnx":
         onnx_packages()
-    with whole_file(path) as temporary:
-        try:
-            write(trace(module, facts), temporary, facts)
-        except Exception as error:  # exporters raise whatever they stumble on
-            name, reason = type(network).__name__, " ".join(str(error).split())[:300]
-            other = "torch_export" if kind == "onnx" else "onnx"
-            raise SegbenchError(
-                f"format={kind}: {name} cannot be exported ({reason}); try format={other}"
-            ) from error
-    return read(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", TORCHS_OWN)
+        with whole_file(path) as temporary:
+            try:
+                write(trace(module, facts), temporary, facts)
+            except Exception as error:  # exporters raise whatever they stumble on
+                name, reason = type(network).__name__, " ".join(str(error).split())[:300]
+                other = "torch_export" if kind == "onnx" else "onnx"
+                raise SegbenchError(
+                    f"format={kind}: {name} cannot be exported ({reason}); try format={other}"
+                ) from error
+        return read(path)
 
 
 def trace(module: nn.Module, facts: dict[str, Any]) -> torch.export.ExportedProgram:
