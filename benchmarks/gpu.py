@@ -4,7 +4,7 @@ Runs from a checkout: segbench need not be installed, no data set is needed (wha
 generated), no network. Packages that such a machine lacks are collected on another one, for its
 Python, and go into a temporary folder there:
 
-    python -m pip freeze | grep -iE '^(hydra|omegaconf|antlr4|…)' > some.txt    # there segbench runs
+    python -m pip freeze | grep -iE '^(hydra|omegaconf|…)' > some.txt    # where segbench runs
     python3.12 -m pip wheel --no-deps --wheel-dir wheels -r some.txt
     python benchmarks/gpu.py --wheels wheels
 
