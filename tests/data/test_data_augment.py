@@ -119,7 +119,7 @@ def test_batches_are_the_same_whatever_the_number_of_workers(workers: int) -> No
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than this machine's cores
 def test_loading_processes_augment_for_a_gpu_alone_unless_told(monkeypatch) -> None:
-    monkeypatch.setattr("segbench.data.base.available_cores", lambda: 4)
+    monkeypatch.setattr("segbench.data.loading.available_cores", lambda: 4)
 
     def workers(augment: str | None, device: str, **options: int) -> tuple[int, int]:
         module = data(transforms(augment) if augment else None, **options)

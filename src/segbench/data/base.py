@@ -11,7 +11,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segbench.data.faults import refuse_blank, refuse_faulty
-from segbench.data.loading import Augment, EpochSampler, PreparedCases, TrainingCases, as_it_is
+from segbench.data.loading import (
+    Augment,
+    EpochSampler,
+    PreparedCases,
+    TrainingCases,
+    as_it_is,
+    processes_for,
+)
 from segbench.data.options import as_size, check_classes, check_loading
 from segbench.data.prepared import (
     Case,
@@ -26,12 +33,8 @@ from segbench.data.splits import Part
 from segbench.data.splitting import SplitsCases
 from segbench.data.transforms import Array, decode, decode_image, normalise
 from segbench.errors import DataError
-from segbench.hardware import available_cores
 from segbench.progress import track
 from segbench.types import IGNORE_INDEX, Batch
-
-# 16,000 images/s of 96² with `standard` (2,000 each on the cores of docs/speed.md)
-MOST_WORKERS = 8
 
 
 class SegmentationDataModule(SplitsCases, LightningDataModule):
@@ -257,17 +260,13 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
             self.setup()
         return self.parts[name]
 
-    def _workers(self, cases: PreparedCases) -> int:
-        if self.num_workers is not None:
-            return self.num_workers
-        augmented = isinstance(cases, TrainingCases) and cases.augment is not None
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return min(MOST_WORKERS, available_cores() - 1) if augmented and on_gpu else 0
-
     def _loader(
         self, cases: PreparedCases, sampler: EpochSampler | None = None
     ) -> DataLoader[Batch]:
-        workers = self._workers(cases)
+        workers = self.num_workers
+        if workers is None:
+            on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+            workers = processes_for(cases) if on_gpu else 0
         if workers and not cases.originals:
             shape = cases.prepared.images.shape[1:]
             cases.ring = Ring(workers, self.batch_size, shape)
