@@ -63,12 +63,13 @@ def main() -> int:
     end = time.monotonic() + SECONDS
     RESULTS.mkdir(exist_ok=True)
     table = Path(os.devnull) if chosen.quick else RESULTS / "gpu.md"
-    with tempfile.TemporaryDirectory() as site, table.open("w") as log:
+    plan = [entry for entry in PLAN if not chosen.names or entry[0] in chosen.names]
+    with tempfile.TemporaryDirectory() as site:
         put_in_place(chosen.wheels, Path(site))
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-        say(f"# {device}, {os.cpu_count()} cores, torch {torch.__version__}", log)
-        plan = [entry for entry in PLAN if not chosen.names or entry[0] in chosen.names]
-        return run_all(plan, chosen.quick, end, log)
+        with table.open("w") as log:
+            say(f"# {device}, {os.cpu_count()} cores, torch {torch.__version__}", log)
+            return run_all(plan, chosen.quick, end, log)
 
 
 def put_in_place(wheels: Path | None, site: Path) -> None:
