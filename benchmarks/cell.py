@@ -25,8 +25,8 @@ from collections import defaultdict
 start, count, chosen = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 from segbench.__main__ import main
 import segbench.commands.train as command
-import segbench.experiment as experiment, segbench.task as tasks
-import segbench.checkpoints as checkpoints
+import segbench.cell.experiment as experiment, segbench.cell.task as tasks
+import segbench.cell.scoring as scoring, segbench.records.checkpoints as checkpoints
 from lightning import Trainer
 from segbench.data.base import SegmentationDataModule
 from segbench.callbacks.life import Cost
@@ -49,8 +49,9 @@ timed(experiment, "build_task", "build network")
 timed(experiment, "build_trainer", "build trainer")
 timed(experiment, "count_flops", "count operations")
 timed(experiment, "environment", "environment")
-timed(experiment, "record_scores", "record scores")
-timed(experiment, "keep_pictures", "panels")
+timed(scoring, "write_scores", "write scores")
+timed(scoring, "draw_panels", "draw panels")
+timed(experiment, "keep_pictures", "keep pictures")
 timed(experiment, "log_result", "result to TensorBoard")
 timed(SegmentationDataModule, "setup", "open data")
 timed(checkpoints.WholeCheckpoints, "save_checkpoint", "write checkpoints")

@@ -18,7 +18,7 @@ from loops import DEVICE, STUDIES, TIGHT, Contender
 from made import words
 from rounds import OURS, Measured, alternate, publish
 
-from segbench.hardware import auto_precision
+from segbench.hardware.device import auto_precision
 
 MODELS = ("unet", "unetpp", "resnet34_unet")
 CASES = {"nuclei 96²": "dsb2018", "lesions 256²": "ph2"}

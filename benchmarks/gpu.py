@@ -42,7 +42,7 @@ PLAN = (
 )
 NEEDED = (
     *("albucore", "albumentations", "antlr4", "cv2", "filelock", "hydra", "jinja2", "lightning"),
-    *("matplotlib", "omegaconf", "pandas", "rich", "scipy", "statsmodels", "tensorboard"),
+    *("matplotlib", "omegaconf", "pandas", "rich", "scipy", "tensorboard"),
     *("torchmetrics", "torchvision", "hydra_plugins.hydra_joblib_launcher"),
     *("monai", "segmentation_models_pytorch", "medpy"),  # the peers
 )

@@ -23,7 +23,7 @@ from made import words
 from rounds import OURS, Measured, publish
 from torch.profiler import ProfilerActivity, profile
 
-from segbench.config import compose
+from segbench.config.registry import compose
 
 MODELS = ("unet", "unetpp", "resnet34_unet")
 CASES = {"nuclei 96²": "dsb2018", "lesions 256²": "ph2"}

@@ -23,7 +23,7 @@ from hydra.utils import instantiate
 from rounds import OURS, Measured, alternate, publish
 from torch.utils.data import DataLoader, Dataset
 
-from segbench.config import compose
+from segbench.config.registry import compose
 from segbench.data.base import SegmentationDataModule
 
 CASES = {"96²": (664, 96, 16), "256²": (200, 256, 10)}

@@ -26,13 +26,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.callbacks.life import Cost, EpochLines, EpochSeed
-from segbench.config import compose
+from segbench.cell.experiment import build_task
+from segbench.cell.task import EpochIoU
+from segbench.cell.trainer import MONITOR, build_trainer
+from segbench.config.registry import compose
 from segbench.data.base import SegmentationDataModule
-from segbench.experiment import build_task
-from segbench.hardware import auto_precision, available_cores
-from segbench.memory import peak_memory, reset_peak_memory
-from segbench.task import EpochIoU
-from segbench.trainer import MONITOR, build_trainer
+from segbench.hardware.device import auto_precision, available_cores
+from segbench.hardware.memory import peak_memory, reset_peak_memory
 from segbench.types import predicted_labels
 
 STUDIES, TIGHT = "the studies' loop", "tight loop"
@@ -115,7 +115,7 @@ class Paced(Callback):
 
 
 def by_segbench(cfg: DictConfig, folder: Path, callback: Callback) -> None:
-    """A cell's own Trainer, which goes on until ``callback`` ends it."""
+    """A cell's own Trainer, which runs until ``callback`` ends it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     cfg.trainer.max_epochs = 10**6
     seed_everything(cfg.seed, workers=True, verbose=False)

@@ -1,10 +1,12 @@
 """Losses, forward and backward, beside segmentation_models.pytorch and MONAI: time and memory.
 
-    python benchmarks/losses.py [--quick] [loss …]
+    python benchmarks/losses.py [--quick] [--ignored] [loss …]
 
 Every contender gets the same logits and class ids, as a loader gives them, without ignored pixels;
 the peers' ignoring is switched off. What a peer wants instead of ids (a mask of floats for a binary
 task, a one-hot target for BCE of many classes) is made in the step, as their own classes make it.
+On one channel the same formula in plain torch (plain.py) is a contender. With --ignored, one row in
+twenty is ignored, and only segbench and plain torch take part, since both ignore.
 """
 
 import argparse
@@ -18,11 +20,12 @@ import segmentation_models_pytorch.losses as smp
 import torch
 import torch.nn.functional as F
 from hydra.utils import instantiate
+from plain import PLAIN
 from rounds import OURS, Measured, alternate, publish
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from segbench.config import compose
+from segbench.config.registry import compose
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # torch's profiler talks
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -78,12 +81,14 @@ def wants(loss: Loss, name: str, many: bool) -> Loss:
     return loss
 
 
-def sample(batch: int, channels: int, size: int) -> tuple[Tensor, Tensor]:
-    """Logits and class ids whose regions are 32 pixels wide."""
+def sample(batch: int, channels: int, size: int, ignored: bool) -> tuple[Tensor, Tensor]:
+    """Logits and class ids whose regions are 32 pixels wide, a twentieth of the rows ignored."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(batch, channels, size, size, generator=generator) * 2
     coarse = torch.randint(max(channels, 2), (batch, size // 32, size // 32), generator=generator)
     target = coarse.repeat_interleave(32, 1).repeat_interleave(32, 2)
+    if ignored:
+        target[:, ::20] = 255
     return logits.to(DEVICE).requires_grad_(), target.to(DEVICE)
 
 
@@ -111,13 +116,19 @@ def megabytes(work: Callable[[], None]) -> float:
     return max(accumulate(changes), default=0) / 1e6
 
 
-def compare(name: str, label: str, shape: tuple[int, int, int], rounds: int) -> list[Measured]:
+def compare(
+    name: str, label: str, shape: tuple[int, int, int], rounds: int, ignored: bool
+) -> list[Measured]:
     channels = shape[1]
-    logits, target = sample(*shape)
+    logits, target = sample(*shape, ignored)
+    label += ", ignored rows" if ignored else ""
     words = [f"loss={name}", "data=synthetic", f"data.num_classes={max(channels, 2)}"]
     ours = instantiate(compose(overrides=words).loss)
     works = {OURS: partial(step, ours, logits, target)}
-    for who, loss in peers(name, channels > 1).items():
+    others = {} if ignored else peers(name, channels > 1)
+    if channels == 1 and name in PLAIN:
+        others["plain torch"] = PLAIN[name]
+    for who, loss in others.items():
         works[who] = partial(step, loss, logits, target)
     number = max(1, round(60 / max(0.1, milliseconds(works[OURS], 1))))
     turns = {who: partial(milliseconds, work, number) for who, work in works.items()}
@@ -137,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("losses", nargs="*", default=LOSSES)
     parser.add_argument("--quick", action="store_true", help="small shapes: does it run?")
+    parser.add_argument("--ignored", action="store_true", help="a twentieth of the rows is ignored")
     parser.add_argument("--shape", choices=SHAPES, help="one of the two alone")
     parser.add_argument("--rounds", type=int, default=7)
     chosen = parser.parse_args()
@@ -150,7 +162,7 @@ def main() -> None:
         each
         for label, shape in shapes.items()
         for name in chosen.losses
-        for each in compare(name, label, shape, rounds)
+        for each in compare(name, label, shape, rounds, chosen.ignored)
     )
     publish("losses", results, keep=not chosen.quick)
 

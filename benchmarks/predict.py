@@ -15,12 +15,12 @@ from statistics import median
 import numpy as np
 import torch
 
-from segbench.data.transforms import normalise
-from segbench.inference import PRECISIONS, Predictor
-from segbench.inputs import find_inputs
-from segbench.masks import write_mask
-from segbench.predicting import Wanted, load, predict_files
-from segbench.runs import find_runs, make_predictor
+from segbench.data.store.transforms import normalise
+from segbench.inference.files import Wanted, load, predict_files
+from segbench.inference.inputs import find_inputs
+from segbench.inference.masks import write_mask
+from segbench.inference.predictor import PRECISIONS, Predictor
+from segbench.inference.runs import find_runs, make_predictor
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -44,7 +44,7 @@ def main(words: list[str]) -> None:
     (run,) = find_runs(asked["run"])
     size = int(asked.get("batch_size", 8))
     predictor = make_predictor([run], batch_size=size)
-    read = run.data.read_image
+    read = run.data.read_picture
     inputs = find_inputs([asked["input"]], Path("masks"))
     with tempfile.TemporaryDirectory() as folder:
         wanted = Wanted(Path(folder))

@@ -9,7 +9,7 @@ import time
 
 from hydra.utils import instantiate
 
-from segbench.config import compose
+from segbench.config.registry import compose
 
 
 def main(words: list[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from segbench.metrics.scores import aggregate, score_table
-from segbench.report.record import CONFIG, RUN, SCORES, SPLIT, write_json, write_text
+from segbench.records.record import CONFIG, RUN, SCORES, SPLIT, write_json, write_text
 
 CLASSES = ["background", "lesion"]
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from segbench.hardware import environment
+from segbench.hardware.device import environment
 
 RESULTS = Path(__file__).parent / "results"
 OURS = "segbench"

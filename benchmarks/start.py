@@ -21,7 +21,7 @@ FIRST_STEP = """
 import os, sys
 from segbench.__main__ import _prepare_environment, main
 _prepare_environment()  # as the command does before it imports anything large
-from segbench import task
+from segbench.cell import task
 
 step = task.SegmentationTask.training_step
 

@@ -1,8 +1,9 @@
-"""ASSD, HD95 and NSD of a pair of masks, beside MONAI, MedPy and DeepMind's surface-distance.
+"""The surface scores of a pair of masks, beside MONAI, MedPy and DeepMind's surface-distance.
 
     python benchmarks/surface.py [--quick]
 
-Each contender gives all three scores that it knows (MedPy knows no NSD). MONAI's and DeepMind's
+segbench gives ASSD, HD95, NSD and Boundary IoU, each of the others what it knows of the first
+three (MedPy knows no NSD). MONAI's and DeepMind's
 are held against ours; MedPy's ASSD and HD95 average the two directions in another way.
 `pip install surface-distance` brings DeepMind's along.
 """
@@ -25,7 +26,7 @@ from monai.metrics import (
 from numpy.typing import NDArray
 from rounds import OURS, Measured, alternate, publish
 
-from segbench.metrics.surface import surface_scores
+from segbench.metrics.registry import mask_scores
 
 Mask = NDArray[np.bool_]
 Scores = Callable[[Mask, Mask], tuple[float, ...]]
@@ -75,14 +76,14 @@ def pair(size: tuple[int, int], seed: int) -> tuple[Mask, Mask]:
 
 
 def check_values(contenders: dict[str, Scores], pairs: list[tuple[Mask, Mask]]) -> dict[str, str]:
-    """The largest difference from ours, for each that defines the scores as we do."""
+    """The largest difference from ours, for each that defines the three scores as we do."""
     notes = {}
     for name, scores in contenders.items():
         ours, theirs = (
-            np.array([each(*masks) for masks in pairs]) for each in (surface_scores, scores)
+            np.array([each(*masks) for masks in pairs]) for each in (mask_scores, scores)
         )
-        if theirs.shape == ours.shape:
-            notes[name] = f"largest difference {np.abs(theirs - ours).max(axis=0).tolist()}"
+        if theirs.shape[1] == 3:
+            notes[name] = f"largest difference {np.abs(theirs - ours[:, :3]).max(axis=0).tolist()}"
     return notes
 
 
@@ -95,7 +96,7 @@ def milliseconds(scores: Scores, pairs: list[tuple[Mask, Mask]]) -> float:
 
 def compare(label: str, size: tuple[int, int], rounds: int) -> Measured:
     pairs = [pair(size, seed) for seed in range(PAIRS)]
-    contenders: dict[str, Scores] = {OURS: surface_scores, "MONAI": by_monai, "MedPy": by_medpy}
+    contenders: dict[str, Scores] = {OURS: mask_scores, "MONAI": by_monai, "MedPy": by_medpy}
     if deepmind := by_deepmind():
         contenders["DeepMind"] = deepmind
     turns = {name: partial(milliseconds, scores, pairs) for name, scores in contenders.items()}

@@ -1,4 +1,4 @@
-"""What several test files need: small cells, and the real samples where they are."""
+"""Fixtures: the command line in an empty folder, and the real samples where they are."""
 
 import os
 import subprocess
@@ -13,19 +13,17 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 # Small operations on several threads wait for one another, without end on a shared machine.
 os.environ["OMP_NUM_THREADS"] = "1"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-# A cell of a few seconds: a tiny network on small generated images.
-TINY = (
-    "model.base_channels=4",
-    "model.depth=2",
-    "data.count=20",
-    "data.size=32",
-    "trainer.max_epochs=2",
-)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def no_safe_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command sets this variable for its child processes; no other test may inherit it."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
 @pytest.fixture(scope="session")
@@ -42,18 +40,13 @@ def real_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def segbench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """`segbench("model=unet", …)` runs the command line in an empty folder; returns its code."""
+    from hydra.core.hydra_config import HydraConfig
+
     from segbench.__main__ import main
 
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # no other test finds this run's
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setattr("sys.argv", ["segbench"])
     monkeypatch.setattr("sys.path", list(sys.path))
     return lambda *words: main(list(words))
-
-
-def only_cell(folder: Path, name: str = "default") -> Path:
-    """The one cell in outputs/<name>."""
-    records = (folder / "outputs" / name).glob("*/run.json")
-    cells = [record.parent for record in records]
-    assert len(cells) == 1, cells
-    return cells[0]

@@ -1,5 +1,6 @@
 """The command line as its user meets it: in a process of its own, and slip by slip."""
 
+import os
 import re
 import signal
 import subprocess
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tiny import TINY, only_cell
 
-from conftest import TINY, only_cell
-from segbench.report.record import read_record
+from segbench.records.record import read_record
 
 Run = Callable[..., int]
 
@@ -37,7 +38,12 @@ def test_help_names_commands_groups_and_examples_and_imports_nothing_heavy(tmp_p
     assert done.stdout.count("python -m segbench ") >= 4
 
 
-def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(tmp_path: Path) -> None:
+def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "srun").touch(0o755)  # as on the login node of a cluster
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     done = python(*TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -45,8 +51,10 @@ def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(tmp_path: Pa
     assert lines[0].startswith("cell: outputs/default/unet-bce_dice-s0-")
     assert re.match(r"preparing 20 images: [\d.]+ s", lines[1])
     part = r"loss [\d.]+ IoU [\d.]+  "
-    assert re.match(rf"epoch 1/2  train {part}val {part}", lines[2])
-    assert lines[4].startswith("test scores at the original resolution")
+    assert lines[2].startswith("note: early stopping with patience=20 cannot act")
+    assert re.match(rf"epoch 1/2  train {part}val {part}", lines[3])
+    assert lines[5] == "training ended after epoch 2: trainer.max_epochs=2"
+    assert lines[6].startswith("test scores at the original resolution")
     for word in ("Warning", "warning", "Tip", "deprecat", "INFO"):
         assert word not in done.stdout
     cell = only_cell(tmp_path)
@@ -54,7 +62,8 @@ def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(tmp_path: Pa
         assert (cell / name).is_file(), name
     assert str(cell.relative_to(tmp_path)) in done.stdout
     assert list((cell / "tensorboard").glob("events.*"))
-    assert {f.name for f in (cell / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    kept = {f.name for f in (cell / "checkpoints").iterdir()}
+    assert kept == {"best.ckpt", "last.ckpt", "last-1.ckpt"}  # the last: for a longer training
 
 
 def test_killed_in_mid_epoch_it_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
@@ -81,7 +90,7 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_numbers(tmp_path: Path) -> N
 
     again = python(*words, cwd=tmp_path / "killed")
     assert again.returncode == 0, again.stderr
-    assert "going on after epoch" in again.stdout
+    assert "resuming after epoch" in again.stdout
     assert "epoch 2/30" not in again.stdout
     assert python(*words, cwd=tmp_path / "whole").returncode == 0
     whole = only_cell(tmp_path / "whole")
@@ -109,7 +118,7 @@ def test_ctrl_c_ends_cleanly_with_what_is_known_recorded(tmp_path: Path) -> None
             break
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "goes on from the last whole epoch" in errors
+    assert "resumes after the last complete epoch" in errors
     assert "Traceback" not in errors
     record = read_record(only_cell(tmp_path))
     assert record["status"] == "interrupted"
@@ -119,15 +128,16 @@ def test_ctrl_c_ends_cleanly_with_what_is_known_recorded(tmp_path: Path) -> None
 
 def test_sigterm_is_no_success(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "segbench", *TINY, "trainer.max_epochs=2000"],
+        [sys.executable, "-m", "segbench", *TINY, "trainer.max_epochs=2000", "data.num_workers=1"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 3/"):
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # its loading process gets it too
             break
     process.communicate(timeout=60)
     assert process.returncode == 143
@@ -162,16 +172,16 @@ SLIPS = [
     (("seed=abc",), 2, "seed: expected int, got 'abc'"),
     (("trian",), 2, "did you mean 'train'"),
     (("--multi-run",), 2, "did you mean '--multirun'"),
-    (("model=[",), 2, "no viable alternative"),
-    (("data.size=[1,2,3]",), 1, "data.size=[1, 2, 3]: expected one positive number"),
-    (("data.size=0",), 1, "data.size=0: expected one positive number"),
-    (("data.batch_size=0",), 1, "data.batch_size=0"),
-    (("data.num_classes=1",), 2, "model.out_channels: num_classes counts the background"),
-    (("data.split={train:0.5,val:0.1,test:0.1}",), 1, "add up to 1"),
+    (("model=[",), 2, "with quotes: 'model=\"[\"'"),
+    (("data.size=[1,2,3]",), 2, "data.size=[1, 2, 3]: expected one positive number"),
+    (("data.size=0",), 2, "data.size=0: expected one positive number"),
+    (("data.batch_size=0",), 2, "data.batch_size=0"),
+    (("data.num_classes=1",), 2, "data.num_classes=1: the synthetic data set takes"),
+    (("data.split={train:0.5,val:0.4,test:0.3}",), 2, "got a sum of 1.2"),
     (("data=dsb2018",), 1, "data.root=data: no such folder"),
     (("optimizer.lr=-1", *TINY), 2, "optimizer: Invalid learning rate"),
     (("trainer.precision=17",), 2, "trainer.precision: expected 'auto' or"),
-    (("trainer.max_epochs=-5",), 2, "trainer: `max_epochs` must be"),
+    (("trainer.max_epochs=-5",), 2, "trainer.max_epochs=-5: expected 1 or more, or -1"),
     (("trainer.accelerator=cpu", "trainer.devices=4096"), 2, "trainer.devices=4096"),
     (("model._target_=os.system",), 2, "not a permitted target"),
 ]
@@ -191,13 +201,15 @@ def test_a_slip_gets_one_line_and_no_traceback(
     assert said in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
-    assert not list(tmp_path.glob("outputs/*/*/checkpoints"))
+    assert not list(tmp_path.rglob("*"))  # nothing is left that a comparison would list
 
 
 def test_debug_shows_the_traceback_and_the_log_keeps_it(
     segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert segbench("data.size=0", "debug=true") == 1
+    assert segbench("data.size=0", "debug=true") == 2
+    assert "Traceback" in capsys.readouterr().err
+    assert segbench(*TINY, "optimizer.lr=1e38", "debug=true") == 1
     assert "Traceback" in capsys.readouterr().err
     log = only_cell(tmp_path) / "log.txt"
     assert "Traceback" in log.read_text()
@@ -227,6 +239,20 @@ def test_a_users_own_yamls_and_packages(
     assert read_record(only_cell(tmp_path))["parameters"] == 28
     segbench("--config-dir", "mine", "--help")
     assert " tiny " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"]", b"a: \x00", b"# \xb7\na: 1", b"a: " + b"[" * 5000])
+def test_a_yaml_that_cannot_be_read_is_named(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    file = tmp_path / "mine" / "experiment" / "x.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    assert segbench("--config-dir", "mine", "experiment=x") == 2
+    said = capsys.readouterr().err
+    assert f"{file}: cannot be read as YAML" in said
+    assert "traceback" not in said.lower()
+    assert said.count("\n") == 1
 
 
 def test_flags_may_stand_anywhere(segbench: Run, tmp_path: Path) -> None:

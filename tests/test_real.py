@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 from sklearn import metrics
+from tiny import only_cell
 
-from conftest import only_cell
-from segbench.data.transforms import normalise
-from segbench.report.record import read_record
-from segbench.task import resize_logits
+from segbench.cell.task import resize_logits
+from segbench.data.store.transforms import normalise
+from segbench.records.record import read_record
 from segbench.types import predicted_labels
 
 CELL = ("data=dsb2018", "model.base_channels=8", "model.depth=3")
@@ -44,6 +44,12 @@ def test_one_command_trains_on_each_real_sample(
     assert set(table.id) == {case["id"] for case in split["test"]}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prepared images that experiments on the same data share."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize(
     ("experiment", "words"),
     [
@@ -57,6 +63,7 @@ def test_one_command_trains_on_each_real_sample(
 def test_each_studys_experiment_runs_on_its_data(
     segbench: Callable[..., int],
     tmp_path: Path,
+    cache: Path,
     real_samples: Path,
     nuclei: Path,
     experiment: str,
@@ -64,7 +71,7 @@ def test_each_studys_experiment_runs_on_its_data(
 ) -> None:
     root = nuclei if experiment.startswith("dsb2018") else real_samples
     short = ("trainer.max_epochs=1", "+trainer.limit_train_batches=1", "data.batch_size=2")
-    where = (f"data.root={root}", f"data.cache={tmp_path}")
+    where = (f"data.root={root}", f"data.cache={cache}")
     assert segbench(f"experiment={experiment}", *words, *short, *where) == 0
     cell = only_cell(tmp_path, experiment)
     assert read_record(cell)["status"] == "done"
@@ -87,7 +94,7 @@ def test_scores_of_a_real_model_equal_scikit_learns(
 ) -> None:
     from hydra.utils import instantiate
 
-    from segbench.config import compose
+    from segbench.config.registry import compose
 
     words = (*CELL, f"data.root={nuclei}", "trainer.precision=32-true")
     assert segbench(*words) == 0

@@ -1,6 +1,6 @@
-"""The colours of classes in every picture."""
+"""The colours of classes in all pictures and figures."""
 
-# Okabe & Ito's, told apart by the colour-blind; background first.
+# Palette of Okabe and Ito, which colour-blind people can distinguish; background first.
 PALETTE = (
     (0x00, 0x00, 0x00),
     (0xE6, 0x9F, 0x00),
@@ -15,5 +15,5 @@ IGNORED = (0x80, 0x80, 0x80)
 
 
 def class_colour(label: int) -> tuple[int, int, int]:
-    """Red, green and blue (0 to 255) of a class; the seven of foreground repeat, black does not."""
+    """Red, green and blue (0 to 255) of a class; black is background, seven others repeat."""
     return PALETTE[(label - 1) % (len(PALETTE) - 1) + 1] if label else PALETTE[0]

@@ -1,4 +1,4 @@
-"""Adam and AdamW that update weights in channels_last without copies of their gradients."""
+"""Adam and AdamW that update channels_last weights without copying their gradients."""
 
 from typing import Any
 
@@ -7,14 +7,15 @@ from torch import Tensor
 
 
 class _InMemoryOrder:
-    """Hands 4-D tensors to the step as views in the order of their memory, on a CPU.
+    """Passes 4-D tensors to the step as contiguous views, on a CPU.
 
-    A fused step there makes a contiguous copy of every gradient that lies in channels_last: half of
-    its time. The same tensors as ``(O, H, W, I)`` are contiguous; the numbers do not change.
+    PyTorch's fused step on a CPU copies every channels_last gradient into contiguous memory, which
+    takes half of its time. Viewed as ``(O, H, W, I)`` the same tensors are contiguous, and the
+    results are equal.
     """
 
     def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> bool:
-        """Parameters, gradients and averages as views; the optimizer's state stays as it is."""
+        """Collect parameters, gradients and moments as views, and leave the optimizer's state."""
         complex_ones: bool = super()._init_group(group, *lists)  # type: ignore[misc]
         turned = [_in_channels_last(parameter) for parameter in lists[0]]
         for tensors in filter(None, lists):  # amsgrad's are empty without it
@@ -26,7 +27,7 @@ class _InMemoryOrder:
 
 
 def _in_channels_last(tensor: Tensor) -> bool:
-    """Whether it is in channels_last and in that order alone, on a CPU."""
+    """Whether a tensor on a CPU is contiguous in channels_last and in no other order."""
     return (
         tensor.device.type == "cpu"
         and tensor.dim() == 4

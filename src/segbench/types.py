@@ -1,4 +1,4 @@
-"""The shape contract that data, models, losses and metrics share; they share nothing else.
+"""Shapes and types that data, models, losses and metrics share; they share nothing else.
 
 Images are ``(N, C, H, W)`` float and normalised, masks ``(N, H, W)`` int64 in ``[0, num_classes)``
 or ``ignore_index``. Logits are ``(N, K, H, W)``: K = 1 (sigmoid, the foreground's logit) for a task
@@ -7,30 +7,35 @@ of two classes, K = num_classes (softmax) for more.
 
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-if TYPE_CHECKING:  # torch takes seconds to import, and the command line asks for K alone
+if TYPE_CHECKING:  # torch takes seconds to import, and the command line needs only K
     from torch import Tensor
 
 IGNORE_INDEX = 255
+SCHEMA = 1  # the format of run.json and scores.csv; files without a number are of format 0
 
 
 class Batch(TypedDict):
-    """What a dataloader yields and a training step takes."""
+    """A batch as a dataloader yields it and a training step takes it."""
 
     image: "Tensor"  # (N, C, H, W): uint8 from the loader, float and normalised on the device
     mask: "Tensor"  # (N, H, W) int64, class ids or ignore_index
-    index: "Tensor"  # (N,) int64, the case's place in the data set's sorted cases
-    original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) int64, in the files' own sizes
+    index: "Tensor"  # (N,) int64, the case's index in the data set's sorted cases
+    original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) int64, at the sizes of their files
 
 
 def logit_channels(num_classes: int) -> int:
-    """Number of logit channels K of a task: 1 for two classes, else one for each class."""
+    """Number of logit channels K of a task: 1 for two classes, else one for each class.
+
+    Raises:
+        ValueError: ``num_classes``, which includes the background, is below 2.
+    """
     if num_classes < 2:
         raise ValueError(f"num_classes counts the background too: at least 2, got {num_classes}")
     return 1 if num_classes == 2 else num_classes
 
 
 def probabilities(logits: "Tensor") -> "Tensor":
-    """Class probabilities ``(N, num_classes, H, W)`` in float32 of logits ``(N, K, H, W)``."""
+    """Class probabilities ``(N, num_classes, H, W)`` float32 from logits ``(N, K, H, W)``."""
     import torch
 
     if logits.shape[1] > 1:
@@ -40,7 +45,7 @@ def probabilities(logits: "Tensor") -> "Tensor":
 
 
 def predicted_labels(logits: "Tensor") -> "Tensor":
-    """Labels ``(N, H, W)`` int64 of logits ``(N, K, H, W)``; probability ½ counts as foreground."""
+    """Class ids ``(N, H, W)`` int64 from logits ``(N, K, H, W)``; for K = 1, ½ is foreground."""
     if logits.shape[1] > 1:
         return logits.argmax(dim=1)
     return (logits[:, 0] >= 0).long()

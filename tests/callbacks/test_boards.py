@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tiny import TINY, only_cell
 
-from conftest import TINY, only_cell
 from segbench.callbacks.boards import log_result
-from segbench.report.cells import Cell
-from segbench.report.pictures import PREDICTIONS, read_pictures, truths_path
-from segbench.report.record import read_record
+from segbench.records.cells import Cell
+from segbench.records.pictures import PREDICTIONS, read_pictures, truths_path
+from segbench.records.record import read_record
 
 
 @pytest.fixture
@@ -59,6 +60,20 @@ def test_predictions_and_truths_are_kept_small_and_score_alike(cell: Path) -> No
         assert np.sum((predicted == 1) & (truth == 0)) == foreground.loc[id_, "fp"]
 
 
+def test_names_of_classes_make_no_tags(tmp_path: Path) -> None:
+    names = ("[/core]", "../../x", "a\x1b[31m\u202e", "<b>é|$")
+    scores = {f"iou/{name}": 0.5 for name in names} | {"iou": 0.5}
+    logger = TensorBoardLogger(tmp_path)
+    log_result([logger], {"model": " ".join(names)}, {"test": scores}, tmp_path / "none.png")
+    logger.finalize("success")
+    read = EventAccumulator(logger.log_dir).Reload()
+    assert read.Tags()["scalars"] == ["test/iou"]
+    contents = read.PluginTagToContent("hparams")
+    start = HParamsPluginData.FromString(contents["_hparams_/session_start_info"])
+    assert start.session_start_info.hparams["model"].string_value == " ".join(names)
+    assert [path.name for path in tmp_path.iterdir()] == ["lightning_logs"]
+
+
 def test_other_loggers_get_the_same(tmp_path: Path) -> None:
     class Other:
         def __init__(self) -> None:
@@ -88,7 +103,7 @@ def test_other_loggers_get_the_same(tmp_path: Path) -> None:
 def test_a_cells_config_is_there_even_where_it_fails(
     segbench: Callable[..., int], tmp_path: Path
 ) -> None:
-    assert segbench("data=ph2", "data.root=nowhere") == 1
+    assert segbench(*TINY, "optimizer.lr=1e38") == 1
     cell = only_cell(tmp_path)
     assert json.loads((cell / "run.json").read_text())["status"] == "failed"
-    assert Cell(cell, read_record(cell)).config["data.root"] == "nowhere"
+    assert Cell(cell, read_record(cell)).config["optimizer.lr"] == 1e38

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import TINY, only_cell
 
-from conftest import TINY, only_cell
 from segbench.callbacks.curves import CurvesLogger
 from segbench.callbacks.samples import SampleImages, _grid
-from segbench.checkpoints import WholeCheckpoints
+from segbench.records.checkpoints import WholeCheckpoints
 
 
 def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
@@ -31,6 +31,29 @@ def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:
         "train/iou": [0.2, 0.5],
         "val/iou": [0.1, 0.4],
     }
+
+
+def test_damaged_curves_are_said_and_begun_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = CurvesLogger(str(tmp_path))
+    for epoch in range(2):
+        first.log_metrics({"val/iou": 0.1, "epoch": epoch})
+        first.save()
+    whole = (tmp_path / "curves.csv").read_text()
+    assert capsys.readouterr().out == ""
+    for damaged in (whole.replace("0.1", "0.3", 1), whole[:-4], ""):
+        (tmp_path / "curves.csv").write_text(damaged)
+        again = CurvesLogger(str(tmp_path))
+        again.log_metrics({"val/iou": 0.2, "epoch": 2})
+        said = capsys.readouterr().out
+        assert "curves.csv: cannot be read (it is damaged); a new file is begun" in said
+        assert "curves.csv: without the epochs before 3, which are lost" in said
+    (tmp_path / ".curves.sum").unlink()  # as in the folder of an older version
+    (tmp_path / "curves.csv").write_text(whole)
+    CurvesLogger(str(tmp_path)).save()
+    assert (tmp_path / "curves.csv").read_text() == whole
+    assert capsys.readouterr().out == ""
 
 
 def test_an_epochs_row_is_whole_before_its_checkpoint_says_that_it_is_done(

@@ -124,3 +124,25 @@ def test_a_sweep_checks_each_data_set_though_one_is_wrong(
     assert "data.mask_values='[0, 255]'" in capsys.readouterr().out
     for name in ("folder", "synthetic"):
         assert (tmp_path / f"outputs/default/check-{name}/check.json").is_file()
+
+
+def test_groups_are_counted_and_a_split_that_misses_its_sizes_is_told(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench("check", *SMALL, 'data.group="^....[01234]?"') == 0
+    said = capsys.readouterr().out
+    assert "data.group: 12 groups of 1 to 5 cases (median 1)" in said
+    assert "groups" in said.partition("stored as")[0]
+    found = json.loads((tmp_path / "outputs/default/check-synthetic/check.json").read_text())
+    assert found["groups"]["number"]["all"] == 12
+
+
+def test_an_expression_that_misses_a_case_is_an_error(
+    segbench: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segbench("check", *SMALL, 'data.group="^(0000.)"') == 1
+    assert "does not match in the case '00010'" in capsys.readouterr().out
+    assert segbench("check", *SMALL, "data.group='('") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: data.group=(: not a regular expression")
+    assert error.count("\n") == 1

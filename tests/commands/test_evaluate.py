@@ -5,12 +5,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-
-from conftest import TINY
 from made_run import make_run
-from segbench.report.record import is_done, read_record
+from PIL import Image
+from tiny import TINY, only_cell
+
+from segbench.records.cells import Cell
+from segbench.records.record import is_done, read_record
 
 Run = Callable[..., int]
 
@@ -35,7 +38,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def only_evaluation(folder: Path) -> Path:
-    (found,) = folder.glob("outputs/*/*-on-*")
+    (found,) = folder.glob("outputs/*/evaluations/*-on-*")
     return found
 
 
@@ -71,15 +74,18 @@ def test_other_data_of_the_same_classes(
 ) -> None:
     words = ("evaluate", f"run={trained}", "data=synthetic", "data.count=12", "data.split_seed=1")
     assert segbench(*words, "name=other", "data.class_names=[nothing,blob]") == 0
-    assert "'cell', which" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "'cell', which" in said
+    assert "scored: 12 of 12 images, part all" in said
     found = only_evaluation(tmp_path)
-    assert found.parent.name == "other"
+    assert found.parent.parent.name == "other"
     split = json.loads((found / "split.json").read_text())["parts"]
     assert sorted(split) == ["test", "train", "val"]
+    # other data is scored whole
     assert set(pd.read_csv(found / "scores.csv", dtype={"id": str}).id) == {
-        case["id"] for case in split["test"]
+        case["id"] for cases in split.values() for case in cases
     }
-    assert "iou/blob" in read_record(found)["metrics"]["test"]
+    assert "iou/blob" in read_record(found)["metrics"]["all"]
     # the network's own size, not the data set's
     assert "size: 32" in (found / "config.yaml").read_text()
 
@@ -91,10 +97,12 @@ def test_data_of_other_classes_is_refused(
     error = capsys.readouterr().err
     assert error.startswith("error: data.class_names=['background', 'cell1', 'cell2']: ")
     assert error.count("\n") == 1
-    assert not list(tmp_path.glob("outputs/*/*/run.json"))
+    assert not list(tmp_path.glob("outputs/**/run.json"))
 
 
-def test_a_pruned_network_flips_and_all_parts(segbench: Run, trained: Path, tmp_path: Path) -> None:
+def test_a_pruned_network_flips_and_all_parts(
+    segbench: Run, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = read_record(trained)
     assert segbench("evaluate", f"run={trained}", "model.level=1", "name=pruned") == 0
     pruned = read_record(only_evaluation(tmp_path))
@@ -105,6 +113,9 @@ def test_a_pruned_network_flips_and_all_parts(segbench: Run, trained: Path, tmp_
     flipped = only_evaluation(tmp_path)
     assert read_record(flipped)["flops"] == 4 * whole["flops"]
     assert pd.read_csv(flipped / "scores.csv").id.nunique() == 20
+    assert set(read_record(flipped)["metrics"]) == {"all"}
+    assert read_record(flipped)["evaluated"]["seen_in_training"] == 15
+    assert "was trained on 12 and selected on 3" in capsys.readouterr().out
     split = json.loads((flipped / "split.json").read_text())["parts"]
     assert sorted(split) == ["test", "train", "val"]
 
@@ -122,6 +133,96 @@ def test_a_mean_of_cells(segbench: Run, tmp_path: Path, capsys: pytest.CaptureFi
     assert segbench("evaluate", f"run=[{runs[0]},{large}]") == 2
     assert "an ensemble's size must be the same" in capsys.readouterr().err
     assert segbench("evaluate", f"run=[{runs[0]},{large}]", "data.size=40", "name=both") == 0
+
+
+def pictures(folder: Path, seed: int, count: int = 10) -> Path:
+    """A data set of the kind ``folder``: bright discs and their masks."""
+    rng = np.random.default_rng(seed)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for place in range(count):
+        mask = np.zeros((32, 32), np.uint8)
+        y, x = rng.integers(4, 20, 2)
+        mask[y : y + 8, x : x + 8] = 1
+        image = (mask * 150 + rng.integers(0, 50, mask.shape)).astype(np.uint8)
+        Image.fromarray(image).convert("RGB").save(folder / "images" / f"{place}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{place}.png")
+    return folder
+
+
+def test_data_sets_of_one_kind_have_folders_of_their_own(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Known by their content: a copy elsewhere is the same data set, another is another."""
+    run = make_run(tmp_path / "run")
+    words = ("evaluate", f"run={run}", "name=x", "data=folder", "data.in_channels=3")
+    roots = [pictures(tmp_path / name, seed) for seed, name in enumerate(("here", "there"))]
+    roots.append(Path(shutil.copytree(roots[0], tmp_path / "copy")))
+    for root, number in zip(roots, (1, 2, 2), strict=True):
+        assert segbench(*words, f"data.root={root}") == 0
+        assert "scored: 10 of 10 images, part all" in capsys.readouterr().out
+        assert len(list(tmp_path.glob("outputs/x/evaluations/*/run.json"))) == number
+    assert segbench("compare", "name=x/evaluations") == 0
+    text = (tmp_path / "outputs/x/evaluations/report/table.md").read_text()
+    assert text.count("| model |") == 2
+    titles = [line.partition(":")[0] for line in text.splitlines() if line.startswith("folder ")]
+    assert sorted(titles) == ["folder (copy), part all", "folder (there), part all"]
+
+
+def test_parts_are_recorded_under_their_names(segbench: Run, trained: Path, tmp_path: Path) -> None:
+    whole = read_record(trained)["metrics"]
+    for part in ("val", "test", "all"):
+        assert segbench("evaluate", f"run={trained}", f"part={part}", "name=x") == 0
+    found = {}
+    for path in tmp_path.glob("outputs/x/evaluations/*/run.json"):
+        record = read_record(path.parent)
+        found[record["evaluated"]["part"]] = record["metrics"]
+    assert found["val"] == {"val": whole["val"]}
+    assert found["test"] == whole
+    assert set(found["all"]) == {"all"}
+    assert segbench("compare", "name=x/evaluations") == 0
+    text = (tmp_path / "outputs/x/evaluations/report/table.md").read_text()
+    assert "synthetic, part val: IoU of these trained networks, one seed, 3 val images" in text
+    assert "synthetic, part all: IoU of these trained networks, one seed, 20 images" in text
+    assert "synthetic: IoU of these trained networks, one seed, 5 test images" in text
+
+
+def test_a_comparison_takes_evaluations_only_when_they_are_named(
+    segbench: Run, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor those that earlier versions put among the cells of the sweep."""
+    sweep = tmp_path / "outputs" / "default"
+    shutil.copytree(trained, sweep / trained.name)
+
+    def table(name: str) -> list[str]:
+        capsys.readouterr()
+        assert segbench("compare", f"name={name}") == 0
+        folder = name.strip("[]").replace("/", "_").replace(",", "+") if "," in name else name
+        text = tmp_path / "outputs" / folder / "report" / "table.csv"
+        return text.read_text().splitlines()[1:]
+
+    before = table("default")
+    assert len(before) == 1
+    for part in ("test", "val"):
+        assert segbench("evaluate", f"run={sweep / trained.name}", f"part={part}") == 0
+    assert table("default") == before
+    assert len(table("default/evaluations")) == 2
+    for old in (sweep / "evaluations").glob("*-on-*"):
+        shutil.move(old, sweep / old.name)
+    assert table("default") == before
+    assert "2 evaluations of weights that are compared already: " in capsys.readouterr().out
+    old = next(sweep.glob("*-on-*"))
+    assert len(table(f"[default,default/{old.name}]")) == 2
+
+
+def test_seeds_are_one_entry_of_the_evaluations(segbench: Run, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        run = make_run(tmp_path / f"run{seed}", f"seed={seed}", seed=seed)
+        words = (f"run={run}", "data=synthetic", "data.count=8", "data.split_seed=3", "name=x")
+        assert segbench("evaluate", *words, "data.size=32") == 0
+    assert segbench("compare", "name=x/evaluations") == 0
+    table = pd.read_csv(tmp_path / "outputs/x/evaluations/report/table.csv")
+    assert table["seeds_done"].tolist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -149,4 +250,29 @@ def test_a_slip_is_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
-    assert not list(tmp_path.glob("outputs/*/*/run.json"))
+    assert not list(tmp_path.glob("outputs/**/run.json"))
+
+
+def test_groups_go_from_training_to_evaluation_and_comparison(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = "id,group\n" + "".join(f"{k:05d},=p{k // 2}\n" for k in range(20))
+    (tmp_path / "pairs.csv").write_text(pairs)
+    group = "data.group=pairs.csv"
+    split = "data.split={train: 12, val: 4, test: 4}"
+    assert segbench(*TINY, "trainer.max_epochs=1", group, split) == 0
+    cell = only_cell(tmp_path)
+    assert segbench("evaluate", f"run={cell}") == 0
+    found = only_evaluation(tmp_path)
+    assert (found / "scores.csv").read_bytes() == (cell / "scores.csv").read_bytes()
+    assert (found / "split.json").read_bytes() == (cell / "split.json").read_bytes()
+    groups = Cell(cell, read_record(cell)).groups
+    assert groups == Cell(found, read_record(found)).groups
+    assert groups == {id_: f"=p{int(id_) // 2}" for id_ in groups}
+    assert sorted(groups.values())[::2] == sorted(groups.values())[1::2]
+    assert "'=p" in (cell / "scores.csv").read_text()
+    assert segbench("compare", "name=default") == 0
+    (section,) = json.loads((tmp_path / "outputs/default/report/comparison.json").read_text())[
+        "sections"
+    ]
+    assert dict(zip(section["images"], section["groups"], strict=True)) == groups

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from PIL import Image
-
 from made_run import make_run
+from PIL import Image
 
 Run = Callable[..., int]
 

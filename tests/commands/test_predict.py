@@ -1,5 +1,6 @@
 """`python -m segbench predict` as its user meets it: odd files, folders, everything it writes."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_run import blobs, make_run
 from PIL import Image
 
 import segbench as package
-from made_run import blobs, make_run
-from segbench.inputs import find_inputs
+from segbench.inference.inputs import find_inputs
+from segbench.inference.predictor import as_pixels
 
 Run = Callable[..., int]
 RNG = np.random.default_rng(0)
@@ -87,7 +89,7 @@ def test_a_bad_file_is_told_and_the_rest_is_done(
     assert len(lines) == 3
     assert lines[0].startswith(f"skipped: {photos / 'b.jpg'}: cannot be read as a picture")
     assert lines[1].startswith(f"skipped: {photos / 'empty.png'}: cannot be read as a picture")
-    assert lines[2] == "error: input: could not be read (skipped above): 2"
+    assert lines[2] == f"error: input={photos}: 2 could not be read; the lines above name them"
     assert len(masks(Path("masks"))) == 5
     assert "5 pictures in" in said.out
 
@@ -207,3 +209,80 @@ def test_load_takes_a_list_and_a_hash(segbench: Run, tmp_path: Path) -> None:
     photo(tmp_path / "one.jpg", 12, 7)
     assert segbench("predict", "run=12345678", "input=one.jpg") == 0  # not read as a number
     assert masks(tmp_path / "masks") == {"one.png": (12, 7)}
+
+
+def test_whatever_cannot_be_read_is_reported(
+    segbench: Run, run: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken.png").symlink_to("gone.png")
+    (photos / "loop").symlink_to(photos)
+    (photos / "zero.png").symlink_to("/dev/zero")
+    (photos / "folder.png").mkdir()
+    os.mkfifo(photos / "cats" / "pipe.png")
+    (photos / os.fsdecode(b"a\xff.png")).write_bytes(b"")
+    photo(photos / ("x" * 240 + ".png"), 5, 5)
+    for words, skipped in (
+        ((f"input={photos}",), 7),
+        ((f"input={photos}/*.png",), 5),
+        ((f"input=[{photos}/broken.png,{photos}/a.jpg]",), 1),
+        ((f"input={photos}/cats/pipe.png",), 1),
+    ):
+        assert segbench("predict", f"run={run}", *words, "output=out") == 1
+        error = capsys.readouterr().err.splitlines()
+        told = f"{words[0]}: {skipped} could not be read; the lines above name them"
+        assert error[-1] == f"error: {told}"
+        assert len([line for line in error if line.startswith("skipped: ")]) == skipped
+        assert all(line.isprintable() for line in error)
+    assert len(masks(Path("out"))) == 5
+
+
+def test_no_mask_is_written_outside_the_output_folder(
+    segbench: Run, run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(tmp_path / "x.png", 5, 5)
+    for word in (f"{photos}/*/../../x.png", f"{photos}/**/../a.jpg"):
+        assert segbench("predict", f"run={run}", f"input={word}", "output=deep/out") == 2
+        assert "'..' after a star" in capsys.readouterr().err
+    assert not (tmp_path / "deep").exists()
+    relative = os.path.relpath(photos / "cats" / ".." / "cats" / "*.png")
+    assert [each.name for each in find_inputs([relative], tmp_path / "out")] == ["grey"]
+    for output in ("''", '"' + "x" * 300 + '"', "x.png"):
+        assert segbench("predict", f"run={run}", f"input={photos}", f"output={output}") == 2
+
+
+def test_folders_of_a_pattern_that_cannot_be_read(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("cats"))
+    faults: list[Exception] = []
+    find_inputs([f"{photos}/*/*.png"], tmp_path / "out", faults.append)
+    assert [str(fault) for fault in faults] == [
+        f"{photos}/cats: the folder cannot be read (Permission denied)"
+    ]
+
+
+def test_pictures_are_bounded_and_what_is_left_out_is_said(
+    segbench: Run, run: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("b", "c"):
+        photo(photos / f"{name}.jpg", 30, 20)
+        Image.open(photos / f"{name}.jpg").save(photos / f"{name}.jpg", exif=exif)
+    words = ("predict", f"run={run}", f"input={photos}/*.jpg")
+    assert segbench(*words, "max_pixels=5000") == 1
+    said = capsys.readouterr()
+    assert "a.jpg: 116 x 130 pixels, more than the limit of 5,000" in said.err
+    assert f"2 of 4 pictures, the first {photos}/b.jpg: taken as stored" in said.out
+    assert segbench(*words, "max_pixels=20000", "window=32") == 0
+    assert segbench(*words, "max_pixels=0") == 2
+    assert "max_pixels=0: expected a whole number" in capsys.readouterr().err
+
+
+def test_pictures_from_python_that_are_not_what_they_seem(tmp_path: Path) -> None:
+    turned = Image.new("RGB", (8, 9))
+    turned.getexif()[0x0112] = 6
+    with pytest.warns(UserWarning, match="EXIF orientation is taken as stored"):
+        as_pixels(turned, 3)
+    with pytest.warns(UserWarning, match="without alpha"):
+        as_pixels(np.zeros((4, 4, 3), np.uint8), 4)

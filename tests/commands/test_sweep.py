@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from tiny import TINY
 
-from conftest import TINY
-from segbench.report.record import read_record
+from segbench.commands import sweep
+from segbench.commands.board import Planned
+from segbench.records.record import read_record, write_record
 
 Run = Callable[..., int]
 GRID = ("-m", *TINY, "model=unet", "loss=dice,bce", "seed=0,1")
@@ -99,6 +102,86 @@ def test_an_experiment_brings_its_grid_and_its_published_table(
     assert "4 cells: 4 done, 0 to run" in capsys.readouterr().out
 
 
+def test_each_of_several_experiments_brings_its_own_grid(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "own" / "experiment"
+    folder.mkdir(parents=True)
+    head = "# @package _global_\n"
+    grid = "hydra: {sweeper: {params: {loss: 'bce,dice', seed: '0,1'}}}\n"
+    (folder / "plain.yaml").write_text(f"{head}name: plain\nmodel: {{depth: 1}}\n")
+    (folder / "mine.yaml").write_text(f"{head}name: mine\n{grid}")
+    (folder / "other.yaml").write_text(f"{head}name: other\n{grid.replace('bce,dice', 'focal')}")
+    words = ("-m", "--config-dir", "own", *TINY[:1], *TINY[2:], "trainer=smoke", "seed=3")
+    assert segbench(*words, "experiment=plain,mine,other") == 0
+    found = {name: sorted(cells(tmp_path, name)) for name in ("plain", "mine", "other")}
+    assert [name[:-9] for name in found["plain"]] == ["unet-bce_dice-s3"]
+    assert [name[:-9] for name in found["mine"]] == ["unet-bce-s3", "unet-dice-s3"]
+    assert [name[:-9] for name in found["other"]] == ["unet-focal-s3"]
+    assert (tmp_path / "outputs" / "mine+other+plain" / "report" / "index.html").is_file()
+    said = capsys.readouterr().out
+    assert "4 cells: 4 waiting, 4 to run" in said
+    assert "combinations come to" not in said
+    assert segbench(*words, "experiment=mine") == 0  # the same cells as one by one
+    assert "2 cells: 2 done, 0 to run" in capsys.readouterr().out
+    assert segbench(*words, "experiment=mine,nosuch") == 2
+    assert "experiment=nosuch: no such option" in capsys.readouterr().err
+
+
+def test_each_network_may_bring_its_own_settings(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "own" / "experiment"
+    folder.mkdir(parents=True)
+    recipes = "recipes: [[model=unet, optimizer.lr=3e-4], [model=segnet, optimizer.lr=1e-3]]\n"
+    grid = "hydra: {sweeper: {params: {loss: 'bce,dice'}}}\n"
+    for name in ("pairs", "twice"):
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\nname: {name}\n{recipes}{grid}")
+    words = ("-m", "--config-dir", "own", *TINY[:1], *TINY[2:], "trainer=smoke")
+    assert segbench(*words, "experiment=pairs", "loss=dice") == 0
+    found = {name[:-9]: read_record(cell) for name, cell in cells(tmp_path, "pairs").items()}
+    assert sorted(found) == ["segnet-dice-s0", "unet-dice-s0"]
+    rates = [
+        yaml.safe_load((cell / "config.yaml").read_text())["optimizer"]["lr"]
+        for cell in cells(tmp_path, "pairs").values()
+    ]
+    assert rates == [1e-3, 3e-4]
+    said = capsys.readouterr().out
+    assert "2 cells: 2 waiting, 2 to run" in said
+    assert "optimizer.lr differs too, always together" in " ".join(said.split())
+    assert segbench(*words, "experiment=twice", "model=unetpp") == 2
+    assert "model: set by recipes and by the grid or the command line" in capsys.readouterr().err
+    assert segbench(*words, "experiment=twice", "recipes=3") == 2
+    assert "recipes: expected a list of lists of options" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "run.json"])
+def test_a_damaged_cell_is_scored_again_and_no_other(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    words = ("-m", *TINY, "loss=dice", "seed=0,1")
+    assert segbench(*words) == 0
+    cell, other = cells(tmp_path).values()
+    before = {file: (cell / file).read_bytes() for file in ("scores.csv", "split.json")}
+    kept = (other / "run.json").stat().st_mtime_ns
+    (cell / name).write_text((cell / name).read_text().replace("1", "2"))
+    if name == "run.json":
+        (cell / name).write_text("{")
+    capsys.readouterr()
+    assert segbench("compare") == 1
+    seen = capsys.readouterr()
+    assert seen.err.startswith(f"damaged: outputs/default/{cell.name}/{name}: ")
+    assert seen.err.count("\n") == 1
+    assert segbench(*words) == 0
+    said = capsys.readouterr().out
+    assert "2 cells: 1 done, 1 waiting, 1 to run" in said
+    assert f"note: run or scored again: outputs/default/{cell.name}/{name}: " in said
+    assert fitted(cell) == 1  # not trained again
+    assert {file: (cell / file).read_bytes() for file in before} == before
+    assert (other / "run.json").stat().st_mtime_ns == kept
+    assert segbench("compare") == 0
+
+
 def test_a_failing_cell_stops_no_other_and_every_failure_is_listed(
     segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,14 +223,18 @@ def test_two_combinations_that_come_to_one_cell_are_one(
     segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert segbench("-m", *TINY, "callbacks.samples.count=2,3") == 0
-    assert "[1/1]" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "[1/1]" in said
+    (note,) = [line for line in said.splitlines() if line.startswith("note: 2 combinations")]
+    assert note.startswith("note: 2 combinations come to 1 cell, as")
+    assert "callbacks.samples.count=2 and callbacks.samples.count=3 are both unet-" in note
     assert len(cells(tmp_path)) == 1
 
 
 def test_operations_are_counted_once_for_each_network(
     segbench: Run, tmp_path: Path, monkeypatch
 ) -> None:
-    from segbench import experiment
+    from segbench.cell import experiment
 
     asked = []
     count = experiment.count_flops
@@ -198,19 +285,36 @@ def test_two_sweeps_at_once_run_each_cell_once(tmp_path: Path) -> None:
     assert all(read_record(cell)["status"] == "done" for cell in cells(tmp_path).values())
 
 
+def test_a_cell_that_another_process_ends_between_two_looks_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_now(folder: Path) -> bool:
+        (folder / "scores.csv").touch()
+        write_record(folder, {"status": "done", "metrics": {}})
+        return False
+
+    monkeypatch.setattr(sweep, "is_locked", end_now)
+    cell = Planned(tmp_path, (), 1)
+    sweep._settle(cell, "another process is running this cell")
+    assert cell.state == "done"
+
+
 def test_ctrl_c_ends_the_sweep_and_not_the_cell_alone(tmp_path: Path) -> None:
     process = start(tmp_path, *GRID, "trainer.max_epochs=200")
     wait_for(process, lambda: any(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in err
+    assert "the same command resumes" in err
     assert "Traceback" not in err
     assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["interrupted"]
 
 
-def test_a_pool_of_processes_survives_one_that_is_killed(tmp_path: Path) -> None:
+def test_a_pool_of_processes_survives_one_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")  # its processes print on such a pipe too
     words = ("-m", *TINY, "seed=0,1,2", "hydra/launcher=joblib", "trainer.max_epochs=20")
     process = start(tmp_path, *words)
     guilty: list[Path] = []
@@ -228,8 +332,9 @@ def test_a_pool_of_processes_survives_one_that_is_killed(tmp_path: Path) -> None
 
     pids: list[int] = []
     wait_for(process, lambda: killed(2))  # the second time it was alone
-    _, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=280)
     assert process.returncode == 1, err
+    assert "~ cannot be told from the best" in " ".join(out.split())
     states = {name: read_record(cell)["status"] for name, cell in cells(tmp_path).items()}
     assert states == {name: "failed" if name == guilty[0].name else "done" for name in states}
     assert len(states) == 3

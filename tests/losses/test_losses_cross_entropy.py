@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from sklearn.metrics import log_loss
 from torch import Tensor
 
+from segbench.losses.class_weights import needs_pixel_counts
 from segbench.losses.cross_entropy import BCELoss, CELoss
-from segbench.losses.weights import needs_pixel_counts
 
 IGNORE = 255
 

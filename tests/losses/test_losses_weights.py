@@ -5,14 +5,14 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from segbench.losses.compound import CompoundLoss
-from segbench.losses.cross_entropy import BCELoss, CELoss
-from segbench.losses.overlap import DiceLoss
-from segbench.losses.weights import (
+from segbench.losses.class_weights import (
     balanced_class_weights,
     balanced_pos_weight,
     needs_pixel_counts,
 )
+from segbench.losses.compound import CompoundLoss
+from segbench.losses.cross_entropy import BCELoss, CELoss
+from segbench.losses.overlap import DiceLoss
 
 
 def test_class_weights_are_scikit_learns() -> None:

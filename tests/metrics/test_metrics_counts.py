@@ -9,7 +9,7 @@ from segbench.metrics.counts import (
     _count_by_comparison,
     image_counts,
 )
-from segbench.metrics.surface import surface_scores
+from segbench.metrics.registry import mask_scores
 
 IGNORE = 255
 
@@ -121,7 +121,7 @@ def test_surface_scores_are_of_the_scored_classes_without_ignored_pixels(num_cla
     for n in range(2):
         for c in range(num_classes):
             masks = ((x[n].numpy() == c) & valid[n] for x in (prediction, target))
-            expected = surface_scores(*masks, 1.0) if c or num_classes > 2 else [np.nan] * 3
+            expected = mask_scores(*masks, 1.0) if c or num_classes > 2 else np.nan
             np.testing.assert_array_equal(surface[n, c], expected)
 
 

@@ -1,6 +1,8 @@
 import io
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,13 @@ import torch
 from sklearn import metrics as sklearn
 
 from segbench.metrics.counts import ImageScores
+from segbench.metrics.registry import BY_NAME, REGISTRY, SURFACE, thresholded_iou
 from segbench.metrics.scores import (
     COLUMNS,
     aggregate,
     check_consistency,
     score_table,
     scored_classes,
-    thresholded_iou,
 )
 
 NAMES = ["background", "cell", "wall"]
@@ -28,7 +30,11 @@ RATIOS = {
 
 
 def tabulate(counts, class_names=None, surface=None) -> pd.DataFrame:
+    """A table with the given surface scores, the first of the registry; the others are NaN."""
     counts = np.asarray(counts)
+    if surface is not None:
+        others = ((0, 0), (0, 0), (0, len(SURFACE) - surface.shape[-1]))
+        surface = np.pad(surface, others, constant_values=np.nan)
     n, num_classes, _ = counts.shape
     class_names = class_names or [f"c{c}" for c in range(num_classes)]
     sizes = np.full((n, 2), [30, 40])
@@ -150,7 +156,7 @@ def test_averages_by_hand():
 def test_every_name_is_there_once_and_surface_scores_only_if_measured():
     overlap = ["iou", "dice", "precision", "recall"]
     scored = [*overlap, *(f"{x}_dataset" for x in overlap), "iou_thresholded", "images_without"]
-    measured = ["assd", "hd95", "nsd", "surface_failures"]
+    measured = ["assd", "hd95", "nsd", "boundary_iou", "surface_failures"]
     accuracy = ["pixel_accuracy", "pixel_accuracy/background", "pixel_accuracy/cell"]
 
     def names(scores):
@@ -159,7 +165,7 @@ def test_every_name_is_there_once_and_surface_scores_only_if_measured():
     counts = [[[5, 2, 3], [8, 3, 2]]]
     plain = aggregate(tabulate(counts, NAMES[:2]), NAMES[:2])
     assert plain.keys() == names(scored)
-    surface = np.array([[[np.nan] * 3, [1, 2, 0.5]]])
+    surface = np.array([[[np.nan] * 4, [1, 2, 0.5, 0.25]]])
     with_surface = aggregate(tabulate(counts, NAMES[:2], surface), NAMES[:2])
     assert with_surface.keys() == names(scored + measured)
     assert all(type(value) is float for value in with_surface.values())
@@ -168,7 +174,7 @@ def test_every_name_is_there_once_and_surface_scores_only_if_measured():
 def test_of_two_classes_the_foreground_alone_is_scored():
     counts = [[[90, 4, 6], [20, 6, 4]], [[100, 0, 0], [0, 0, 0]]]
     table = tabulate(counts, NAMES[:2], np.ones((2, 2, 3)))
-    assert table.loc[table["class"] == "background", "iou":"nsd"].isna().all(axis=None)
+    assert table.loc[table["class"] == "background", "iou":"boundary_iou"].isna().all(axis=None)
     found = aggregate(table, NAMES[:2])
     assert found["iou"] == found["iou/cell"] == found["iou_dataset"] == 20 / 30
     assert found["images_without"] == found["images_without/cell"] == 1
@@ -274,3 +280,14 @@ def test_arguments_that_do_not_fit_are_refused():
     for wrong in [table[:-1], table[::-1]]:
         with pytest.raises(ValueError, match="table must hold"):
             aggregate(wrong, NAMES)
+
+
+def test_docs_describe_every_score() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
+    rows = {row.split("|")[1].strip(): row for row in text.splitlines() if row.startswith("| `")}
+    named = {name for cell in rows for name in re.findall("`([a-z0-9_]+)`", cell)}
+    assert BY_NAME.keys() <= named
+    for score in REGISTRY:  # each formula in a row of its own
+        if score.per_image:
+            assert (score.unit == "px") == (", pixels |" in rows[f"`{score.name}`"])
+            assert ("| diagonal |" in rows[f"`{score.name}`"]) == score.lower_is_better

@@ -7,8 +7,9 @@ from monai.metrics import (
     compute_hausdorff_distance,
     compute_surface_dice,
 )
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_erosion, gaussian_filter
 
+from segbench.metrics.registry import SURFACE, mask_scores
 from segbench.metrics.surface import (
     _distances_by_table,
     _distances_by_transform,
@@ -17,10 +18,20 @@ from segbench.metrics.surface import (
     _points,
     border,
     surface_distances,
-    surface_scores,
 )
 
 TOLERANCE = 2.0
+SHOWN = ["assd", "hd95", "nsd"]
+
+
+def surface_scores(prediction, truth, tolerance: float = TOLERANCE) -> tuple[float, ...]:
+    """ASSD, HD95 and NSD."""
+    scores = dict(zip(SURFACE, mask_scores(prediction, truth, tolerance), strict=True))
+    return tuple(scores[name] for name in SHOWN)
+
+
+def boundary_iou(prediction, truth) -> float:
+    return float(mask_scores(prediction, truth)[SURFACE.index("boundary_iou")])
 
 
 def blobs(seed: int, shape: tuple[int, int], sigma: float, share: float = 0.4) -> np.ndarray:
@@ -143,6 +154,39 @@ def test_the_border_is_four_connected_and_runs_along_the_edge_of_the_image():
 
 def test_empty_masks():
     empty, mask = np.zeros((30, 40), dtype=bool), box((30, 40), 2, 3, 4, 5)
-    np.testing.assert_array_equal(surface_scores(empty, empty), [np.nan] * 3)
+    assert np.isnan(mask_scores(empty, empty)).all()
     for pair in [(mask, empty), (empty, mask)]:
         assert surface_scores(*pair) == (50, 50, 0)
+        assert boundary_iou(*pair) == 0
+
+
+def eroded_in_steps(mask: np.ndarray, steps: int) -> np.ndarray:
+    """Without the pixels that a 3 × 3 erosion, repeated, takes; the padding is background."""
+    eroded = binary_erosion(np.pad(mask, 1), np.ones((3, 3)), iterations=steps)
+    return eroded[1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_boundary_iou_is_that_of_masks_without_their_erosion(name):
+    pair = PAIRS[name]
+    steps = max(1, round(0.02 * float(np.hypot(*pair[0].shape))))
+    p, g = (mask & ~eroded_in_steps(mask, steps) for mask in pair)
+    expected = np.count_nonzero(p & g) / np.count_nonzero(p | g)
+    assert boundary_iou(*pair) == boundary_iou(*pair[::-1]) == expected
+    assert boundary_iou(pair[0], pair[0]) == 1
+
+
+def test_boundary_iou_by_hand():
+    # The diagonal of 30 × 40 pixels is 50: a band of one pixel. Two squares of 5 × 5 pixels, one a
+    # column to the right of the other: rings of 16 pixels; they share 4 pixels of the top row, 4 of
+    # the bottom row and none of the columns, of 24 in all.
+    prediction, truth = box((30, 40), 10, 10, 5, 5), box((30, 40), 10, 11, 5, 5)
+    assert boundary_iou(prediction, truth) == pytest.approx(8 / 24, rel=1e-15)
+    # The same in 60 × 80 pixels: a band of two leaves one pixel in the middle of each square.
+    prediction, truth = box((60, 80), 10, 10, 5, 5), box((60, 80), 10, 11, 5, 5)
+    assert boundary_iou(prediction, truth) == pytest.approx(18 / 30, rel=1e-15)
+    # What touches the image's edge has its border there.
+    whole = np.ones((30, 40), dtype=bool)
+    without_ring = whole.copy()
+    without_ring[1:-1, 1:-1] = False
+    assert boundary_iou(whole, without_ring) == 1

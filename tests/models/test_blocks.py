@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from segbench.models.attention_unet import AttentionUNet
 from segbench.models.blocks import (
     BatchNorm,
     ConvBlock,
@@ -12,6 +13,12 @@ from segbench.models.blocks import (
     pad_to_multiple,
     upsampling,
 )
+from segbench.models.encoder_unet import EncoderUNet
+from segbench.models.segnet import SegNet
+from segbench.models.unet import UNet
+from segbench.models.unet3plus import UNet3Plus
+from segbench.models.unet_compact import UNetCompact
+from segbench.models.unetpp import UNetPP
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (16, 16), (17, 32)])
@@ -69,3 +76,12 @@ def test_errors_name_the_argument():
         channel_widths(0, 5)
     with pytest.raises(ValueError, match="base_channels=8 and depth=0"):
         channel_widths(8, 1)
+
+
+@pytest.mark.parametrize(("base", "depth"), [(64, 10**6), (10**9, 4), (10**30, 1), (64, 9)])
+def test_what_no_memory_could_hold_is_refused_before_it_is_built(base, depth):
+    for network in (UNet, UNetPP, UNet3Plus, UNetCompact, SegNet, AttentionUNet):
+        with pytest.raises(ValueError, match=f"base_channels={base} and depth={depth}: expected"):
+            network(3, 1, base_channels=base, depth=depth)
+    with pytest.raises(ValueError, match="expected a depth of at most"):
+        EncoderUNet(3, 1, "mobilenet_v2", base_channels=10**9)

@@ -1,4 +1,4 @@
-"""A cell's hyperparameters, final scores and panels, for TensorBoard and loggers like it."""
+"""Logs a cell's hyperparameters, final scores and panels to TensorBoard and other loggers."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -18,10 +18,14 @@ def log_result(
     metrics: Mapping[str, Mapping[str, float]],
     panel: Path,
 ) -> None:
-    """Log them once, at a cell's end: TensorBoard shows them in its HParams and Images tabs.
+    """Log the result once, at a cell's end; TensorBoard has it in its HParams and Images tabs.
 
-    Of ``metrics``, the record's by part, those over all classes are logged: ``test/iou``, and
-    ``val_best/iou``, as ``val/iou`` is a curve's name.
+    Args:
+        loggers: the cell's loggers.
+        params: the hyperparameters to show.
+        metrics: the record's scores, by part and name. The finite ones over all classes are logged
+            as ``test/iou`` and ``val_best/iou``, because ``val/iou`` is already a curve's name.
+        panel: the PNG of the panels; nothing is logged of it where the file does not exist.
     """
     finals = {
         f"{NAMES.get(part, part)}/{name}": value
@@ -33,7 +37,7 @@ def log_result(
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(dict(params), finals)
             if panel.is_file():
-                logger.experiment.file_writer.add_summary(_as_it_is(panel))
+                logger.experiment.file_writer.add_summary(_png_event(panel))
         else:
             logger.log_hyperparams(dict(params))
             logger.log_metrics(finals)
@@ -43,14 +47,14 @@ def log_result(
 
 
 def close_runs() -> None:
-    """Weights & Biases has one run at a time, into which the next cell would go on writing."""
+    """End the Weights & Biases run, into which the next cell would otherwise write."""
     wandb = sys.modules.get("wandb")
     if wandb is not None and wandb.run is not None:
         wandb.finish()
 
 
-def _as_it_is(panel: Path) -> Any:
-    """The PNG as TensorBoard's event; ``add_image`` would encode it once more."""
+def _png_event(panel: Path) -> Any:
+    """The PNG as a TensorBoard event; ``add_image`` would encode it a second time."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     with Image.open(panel) as opened:
@@ -62,7 +66,7 @@ def _as_it_is(panel: Path) -> Any:
 
 
 def _log_image(logger: Any, panel: Path) -> None:
-    """MLflow keeps files; Weights & Biases shows images."""
+    """Log the PNG as a file to MLflow, and as an image to loggers such as Weights & Biases."""
     if isinstance(logger, MLFlowLogger):
         logger.experiment.log_artifact(logger.run_id, str(panel))
     elif hasattr(logger, "log_image"):

@@ -1,6 +1,7 @@
-"""A pretrained encoder left as it is for the first epochs, until the decoder fits it."""
+"""Freezes a pretrained encoder for the first epochs, until the decoder fits it."""
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segbench.errors import ConfigError
@@ -9,8 +10,14 @@ from segbench.errors import ConfigError
 class FreezeEncoder(Callback):
     """Trains all but the encoder for the first ``epochs`` epochs.
 
-    Its batch normalisations keep their running statistics meanwhile. It has no state, so that a
-    resumed run freezes what an undisturbed one does.
+    Meanwhile the encoder's batch normalisations keep their running statistics. The callback has no
+    state: a resumed run freezes the same epochs as an uninterrupted one.
+
+    Args:
+        epochs: number of epochs, at least 0; 0 freezes nothing.
+
+    Raises:
+        ValueError: ``epochs`` is negative.
     """
 
     def __init__(self, epochs: int = 0) -> None:
@@ -18,8 +25,17 @@ class FreezeEncoder(Callback):
             raise ValueError(f"callbacks.freeze_encoder.epochs={epochs}: expected 0 or more")
         self.epochs = epochs
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Let DDP accept parameters without a gradient; otherwise it waits for their gradients."""
+        if self.epochs and isinstance(trainer.strategy, DDPStrategy):
+            trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a network that has no encoder to freeze."""
+        """Refuse a network without an encoder to freeze.
+
+        Raises:
+            ConfigError: the network has no ``encoder_parameters`` method.
+        """
         if self.epochs and not hasattr(pl_module.network, "encoder_parameters"):
             raise ConfigError(
                 f"callbacks.freeze_encoder.epochs={self.epochs}: "
@@ -28,7 +44,7 @@ class FreezeEncoder(Callback):
             )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Freeze, or thaw when the time has come."""
+        """Freeze the encoder in the first epochs, and unfreeze it after them."""
         if not self.epochs:
             return
         frozen = trainer.current_epoch < self.epochs

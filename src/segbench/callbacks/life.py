@@ -1,18 +1,24 @@
-"""What every cell has beside its recipe: repeatable epochs, its own cost, lines on a pipe."""
+"""Callbacks of every cell: seeding of epochs, cost of training, memory, progress lines."""
 
 import time
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
 
-from segbench.hardware import keep_freed_memory, return_freed_memory
-from segbench.memory import peak_memory, reset_peak_memory
+from segbench.hardware.device import keep_freed_memory, return_freed_memory
+from segbench.hardware.memory import peak_memory, reset_peak_memory
+from segbench.text.screen import say
 
 
 class EpochSeed(Callback):
-    """Seeds each epoch from (seed, epoch), so that dropout in a resumed run repeats itself."""
+    """Seeds each epoch from (seed, epoch, rank), so that a resumed run repeats its dropout.
+
+    Each process of ``trainer=ddp`` draws its own numbers; a single process has rank 0.
+
+    Args:
+        seed: the cell's seed.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -22,61 +28,82 @@ class EpochSeed(Callback):
     ) -> None:
         """Seed torch's generators on all devices, before an epoch's first batch.
 
-        Not at the epoch's start: making the loader's iterator draws a number, which happens before
-        that in a run's first epoch and after it in all others.
+        The start of the epoch would be the wrong moment: creating the loader's iterator draws a
+        number, before that moment in a run's first epoch and after it in all others.
         """
         if batch_idx == 0:
-            torch.manual_seed((self.seed * 1_000_003 + trainer.current_epoch) % 2**63)
+            seed = self.seed * 1_000_003 + trainer.current_epoch + trainer.global_rank * 2**53
+            torch.manual_seed(seed % 2**63)
 
 
 class Cost(Callback):
-    """Seconds, images and peak memory of training; counted on through a resumption."""
+    """Seconds, images and peak memory of training, summed over all resumptions."""
 
     KEPT = ("train_seconds", "step_seconds", "images", "peak_bytes")
 
     def __init__(self) -> None:
         self.train_seconds = 0.0  # whole epochs, with their validation
-        self.step_seconds = 0.0  # without it
+        self.step_seconds = 0.0  # training steps alone, without validation
         self.images = 0
         self.peak_bytes = 0
         self._epoch_start = 0.0
+        self._steps_start = 0.0
+        self._has_stepped = False  # since the clock of the steps was started
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count memory from here: what a former cell of this process took is not ours."""
+        """Reset the peak of memory, which may be that of an earlier cell of this process."""
         reset_peak_memory(pl_module.device)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
-        self._epoch_start = time.perf_counter()
+        """Start the clocks of the epoch and of its steps."""
+        self._epoch_start = self._steps_start = time.perf_counter()
+        self._has_stepped = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count images."""
+        """Add the images of this step in all processes."""
         self.images += len(batch["image"]) * trainer.world_size
+        self._has_stepped = True
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The epoch's steps are over."""
-        if self._epoch_start:
-            self.step_seconds += time.perf_counter() - self._epoch_start
+        """Pause the clock of the steps; more steps may follow in this epoch."""
+        self._count_steps(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Restart the clock of the steps."""
+        self._steps_start = time.perf_counter()
+
+    def _count_steps(self, pl_module: LightningModule) -> None:
+        """Add the time since the clock was started, if a step has ended since then."""
+        if self._has_stepped:
+            if pl_module.device.type == "cuda":  # the GPU still computes when the CPU is done
+                torch.cuda.synchronize(pl_module.device)
+            self.step_seconds += time.perf_counter() - self._steps_start
+        self._has_stepped = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop the clock; the checkpoint that follows carries it."""
+        """Stop both clocks before the checkpoint that stores them is written."""
+        self._count_steps(pl_module)
         self.train_seconds += time.perf_counter() - self._epoch_start
         self.peak_bytes = max(self.peak_bytes, peak_memory(pl_module.device))
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """The counters to store in the checkpoint, by name."""
         return {name: getattr(self, name) for name in self.KEPT}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Restore the counters of a checkpoint."""
         for name in self.KEPT:
             setattr(self, name, state_dict[name])
 
     @staticmethod
     def record(state: dict[str, Any]) -> dict[str, float | int]:
-        """The record's fields of a state in a checkpoint."""
+        """The fields of ``run.json`` that follow from the counters stored in a checkpoint.
+
+        Returns:
+            Seconds of whole epochs, images per second of training steps alone, and bytes.
+        """
         speed = state["images"] / state["step_seconds"] if state["step_seconds"] else 0.0
         return {
             "train_seconds": state["train_seconds"],
@@ -86,42 +113,42 @@ class Cost(Callback):
 
 
 class KeepMemory(Callback):
-    """On a CPU, memory that a training step freed stays with the process for the next step.
+    """Keeps, on a CPU, the memory that a training step frees for the next step.
 
     Args:
-        large: Blocks from 32 MB on too. Steps on large images then take two thirds of the time,
-            and the process up to 40 % more memory.
+        large: whether blocks of 32 MB and more are kept too. Steps on large images then take two
+            thirds of the time, and the process takes up to 40 % more memory.
     """
 
     def __init__(self, large: bool = True) -> None:
         self.large = large
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here."""
+        """Start keeping freed memory."""
         if pl_module.device.type == "cpu":
             keep_freed_memory(self.large)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """To here."""
+        """Return freed memory when fit ends."""
         if stage == "fit" and pl_module.device.type == "cpu":
             return_freed_memory()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Or to where an error ended it: Lightning calls no teardown then."""
+        """Return freed memory when fit raises, since Lightning then calls no teardown."""
         self.teardown(trainer, pl_module, "fit")
 
 
 class LogTraining(Callback):
-    """Logs an epoch's training before its checkpoint is written.
+    """Logs an epoch's training scores before its checkpoint is written.
 
-    Lightning would log it after that: a run killed between the two would go on with the next epoch
-    and miss a point of its curves for ever.
+    Lightning would log them after it: a run killed between the two would resume with the next
+    epoch, and this epoch would be missing from its curves.
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """To every logger, and to the disk."""
+        """Pass learning rate, loss and IoU to every logger, and save them."""
         seen = trainer.callback_metrics
         row = {name: seen[name].item() for name in ("lr", "train/loss", "train/iou")}
         for logger in trainer.loggers:
@@ -132,17 +159,17 @@ class LogTraining(Callback):
 
 
 class EpochLines(Callback):
-    """A plain line for each epoch, where there is no terminal to draw a bar on."""
+    """Prints a line for each epoch where the output is not a terminal."""
 
     def __init__(self) -> None:
         self._start = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock of the epoch."""
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the line."""
+        """Print losses, IoUs and seconds of the epoch."""
         seen = trainer.callback_metrics
         parts = [
             f"{part} loss {seen[f'{part}/loss']:.4f} IoU {seen[f'{part}/iou']:.4f}"
@@ -151,18 +178,4 @@ class EpochLines(Callback):
         ]
         of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
         parts.append(f"{time.perf_counter() - self._start:.1f} s")
-        print(f"epoch {trainer.current_epoch + 1}{of}  " + "  ".join(parts), flush=True)
-
-
-class EpochBar(RichProgressBar):
-    """Lightning's bar, without the number of the log folder and with epochs counted from 1."""
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        last = self.trainer.max_epochs
-        return f"Epoch {current_epoch + 1}" + (f"/{last}" if last and last > 0 else "")
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Loss and IoU of the last epoch."""
-        shown = super().get_metrics(trainer, pl_module)
-        shown.pop("v_num", None)
-        return shown
+        say(f"epoch {trainer.current_epoch + 1}{of}  " + "  ".join(parts))

@@ -1,4 +1,4 @@
-"""The same few val images each epoch, with truth and prediction, to TensorBoard."""
+"""Logs the same few val images to TensorBoard each epoch, with truth and prediction."""
 
 from typing import Any
 
@@ -13,7 +13,14 @@ from segbench.types import Batch
 
 
 class SampleImages(Callback):
-    """Shows the first ``count`` images of the first val batch: input, truth, prediction."""
+    """Logs the first ``count`` images of the first val batch: input, truth, prediction.
+
+    Args:
+        count: number of images, at least 0; 0 logs nothing.
+
+    Raises:
+        ValueError: ``count`` is negative.
+    """
 
     def __init__(self, count: int = 4) -> None:
         if count < 0:
@@ -29,7 +36,7 @@ class SampleImages(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw the first batch."""
+        """Log the images of an epoch's first val batch."""
         boards = [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
         if batch_idx or not self.count or not boards:
             return
@@ -39,7 +46,13 @@ class SampleImages(Callback):
 
 
 def _grid(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
-    """Rows of input, truth and prediction, (3, H, W) in [0, 1]."""
+    """One picture (3, H, W) in [0, 1]; each row shows input, truth and prediction.
+
+    Args:
+        images: (N, C, H, W), normalised.
+        masks: (M, H, W) class ids, M >= N.
+        labels: (M, H, W) predicted class ids.
+    """
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     shown = ((images - low) / (high - low).clamp(min=1e-6)).cpu()
     shown = shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
@@ -53,5 +66,5 @@ _PALETTE = torch.tensor([class_colour(label) for label in range(255)] + [IGNORED
 
 
 def _paint(labels: Tensor) -> Tensor:
-    """Labels (H, W) as colours (3, H, W)."""
+    """Class ids (H, W) as colours (3, H, W) in [0, 1]."""
     return _PALETTE[labels.long()].permute(2, 0, 1)

@@ -1,16 +1,23 @@
-"""``segbench compare``: the report of what is done, from the records alone."""
+"""``segbench compare``: writes the report on finished cells from their records alone."""
 
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig, ListConfig
 
 from segbench.commands.run import collects_failures
-from segbench.config import CONF
-from segbench.report.cells import Cell, find_cells
-from segbench.report.comparison import Comparison
+from segbench.config.registry import CONF
+from segbench.errors import ConfigError
+from segbench.names import as_folder_name
+from segbench.records.cells import Cell, cell_folders, find_cells
+from segbench.report.compare.missing import Missing, check_missing
+from segbench.report.sections.comparison import Comparison
+from segbench.text.progress import track
+from segbench.text.screen import say
 
 OUTPUTS = Path("outputs")
 
@@ -19,62 +26,126 @@ OUTPUTS = Path("outputs")
 @collects_failures
 def main(cfg: DictConfig) -> None:
     """Compare the cells under the names that ``cfg`` lists, or the values in a table."""
+    missing, margin = check_missing(cfg.missing), _check_margin(cfg.margin)
     if cfg.input:
         from segbench.report.plain import compare_table
 
         table = Path(cfg.input)
-        comparison = compare_table(table, lower_is_better=cfg.lower_is_better)
+        as_folder_name(table.stem, "input")  # the name of the report's folder
+        comparison = compare_table(
+            table,
+            cfg.lower_is_better,
+            track=_track,
+            missing=missing,
+            margin=margin,
+            by=None if cfg.by is None else str(cfg.by),
+        )
         names, command = [table.stem], f"input={shlex.quote(str(table))}"
     else:
-        names = _listed(cfg.name)
+        names = [as_folder_name(name) for name in listed_option(cfg.name)]
+        as_folder_name(joined(names))  # the name of the report's folder
         cells = find_cells([OUTPUTS / name for name in names])
-        comparison = _compare(cells, names, cfg)
-        command = f"name={shlex.quote(_words(names))}"
+        comparison = _compare(cells, names, cfg, missing, margin)
+        command = f"name={shlex.quote(_as_option(names))}"
     comparison.command = f"python -m segbench compare {command}{_options(cfg)}"
-    _write(comparison, OUTPUTS / "+".join(names) / "report")
+    _write(comparison, OUTPUTS / joined(names) / "report")
+    if say_damaged(comparison):
+        sys.exit(1)
 
 
-def _compare(cells: Sequence[Cell], names: list[str], cfg: DictConfig) -> Comparison:
-    from segbench.report.build import compare_cells  # SciPy takes a second to import
-
-    rows, columns = (_listed(cfg[key]) if cfg[key] else None for key in ("rows", "columns"))
-    return compare_cells(cells, names, str(cfg.score), rows, columns)
+def joined(names: Sequence[str]) -> str:
+    """The folder's name of a report on ``names``: ``a+b``, with evaluations ``a_evaluations+b``."""
+    return names[0] if len(names) == 1 else "+".join(name.replace("/", "_") for name in names)
 
 
-def _listed(value: object) -> list[str]:
+def say_damaged(comparison: Comparison) -> bool:
+    """Print the damaged cells, which the report leaves out; returns whether there are any."""
+    for _, reason in comparison.damaged:
+        say(f"damaged: {reason}", sys.stderr)
+    return bool(comparison.damaged)
+
+
+def _check_margin(margin: object) -> float | None:
+    """The option ``margin``: null, or a positive difference of scores."""
+    if margin is None:
+        return None
+    number = isinstance(margin, int | float) and not isinstance(margin, bool)
+    if number and 0 < float(str(margin)) < float("inf"):
+        return float(str(margin))
+    raise ConfigError(
+        f"margin={margin}: expected a positive difference of scores, such as 0.01: the largest "
+        "that makes no difference in practice; or null for no test of equivalence"
+    )
+
+
+def _compare(
+    cells: Sequence[Cell],
+    names: list[str],
+    cfg: DictConfig,
+    missing: Missing,
+    margin: float | None,
+) -> Comparison:
+    from segbench.report.compare.build import compare_cells  # SciPy takes a second to import
+
+    rows, columns = (listed_option(cfg[key]) if cfg[key] else None for key in ("rows", "columns"))
+    return compare_cells(
+        cells,
+        names,
+        listed_option(cfg.score),
+        rows,
+        columns,
+        missing=missing,
+        margin=margin,
+        by=None if cfg.by is None else str(cfg.by),
+    )
+
+
+def listed_option(value: object) -> list[str]:
+    """The texts of an option that takes one value or a list of them."""
     return [str(each) for each in value] if isinstance(value, ListConfig) else [str(value)]
 
 
-def _words(values: list[str]) -> str:
+def _as_option(values: list[str]) -> str:
     return values[0] if len(values) == 1 else f"[{','.join(values)}]"
 
 
 def _options(cfg: DictConfig) -> str:
-    """What else the command line said."""
-    said = {"score": cfg.score} if cfg.score != "iou" and not cfg.input else {}
-    said |= {key: _words(_listed(cfg[key])) for key in ("rows", "columns") if cfg[key]}
-    said |= {"lower_is_better": "true"} if cfg.lower_is_better else {}
-    return "".join(f" {key}={shlex.quote(str(value))}" for key, value in said.items())
+    """The further options of the command line, for the command in the report."""
+    score = _as_option(listed_option(cfg.score))
+    options = {"score": score} if score != "iou" and not cfg.input else {}
+    options |= {key: _as_option(listed_option(cfg[key])) for key in ("rows", "columns") if cfg[key]}
+    options |= {"lower_is_better": "true"} if cfg.lower_is_better else {}
+    options |= {key: cfg[key] for key in ("missing", "margin", "by") if cfg[key] is not None}
+    return "".join(f" {key}={shlex.quote(str(value))}" for key, value in options.items())
 
 
-def write_comparison(cells: Sequence[Cell]) -> None:
-    """The report at a sweep's end, of its own cells; others under the name are left out."""
-    from segbench.report.build import compare_cells
+def write_comparison(cells: Sequence[Cell]) -> Comparison:
+    """Write the report at the end of a sweep, on its own cells only.
+
+    A line counts the other cells under the same name, which are left out.
+    """
+    from segbench.report.compare.build import compare_cells
 
     names = sorted({cell.sweep for cell in cells})
     comparison = compare_cells(cells, names)
-    comparison.command = f"python -m segbench compare name={shlex.quote(_words(names))}"
-    folder = cells[0].folder.parents[1] / "+".join(names)
-    _write(comparison, folder / "report")
+    comparison.command = f"python -m segbench compare name={shlex.quote(_as_option(names))}"
+    outputs = cells[0].folder.parents[1]
+    _write(comparison, outputs / joined(names) / "report")
     known = {cell.folder.resolve() for cell in cells}
-    others = find_cells([folder.with_name(name) for name in names])
-    left = sum(cell.folder.resolve() not in known for cell in others)
+    others = [each for name in names for each in cell_folders(outputs / name)]
+    left = sum(folder.resolve() not in known for folder in others)
     if left:
-        print(f"{left} other cells under this name are not in it; all: {comparison.command}")
+        say(f"{left} other cells under this name are not in it; all: {comparison.command}")
+    return comparison
 
 
 def _write(comparison: Comparison, folder: Path) -> None:
     from segbench.report.write import print_report, write_report
 
-    write_report(comparison, folder)
+    write_report(comparison, folder, _track)
     print_report(comparison, folder)
+
+
+def _track(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
+    """Show the progress of steps that take two seconds or longer."""
+    return track(items, total, what, least=2.0)

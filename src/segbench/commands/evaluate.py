@@ -1,6 +1,7 @@
-"""``segbench evaluate``: a finished cell's weights on its test part, or on other data."""
+"""``segbench evaluate``: scores a finished cell's weights on its test part or other data."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,61 +9,121 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from segbench.commands.run import collects_failures
-from segbench.commands.run_words import asked_runs, prepare_words
-from segbench.config import CONF, cell_choices, cell_hash
-from segbench.errors import ConfigError
-from segbench.report.record import SCORES, Record
-from segbench.report.tables import scores_table
-from segbench.runs import Run, find_runs
-from segbench.targets import check_targets
+from segbench.commands.run_arguments import asked_runs, prepare_arguments
+from segbench.commands.tables import scores_table
+from segbench.config.families import Permitted, permitted_in_configs
+from segbench.config.registry import CONF, cell_choices
+from segbench.config.targets import check_tree
+from segbench.errors import ConfigError, SegbenchError
+from segbench.inference.runs import HASH, Run
+from segbench.names import as_folder_name
+from segbench.records.cells import EVALUATIONS, Cell
+from segbench.records.record import CONFIG, SCORES, Record
+from segbench.text.screen import console, say
 
-OWN = "of_the_cell"  # the option of data, model and trainer that stands for the cell's own
+OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
 PARTS = ("test", "val", "all")
+# The options of a cell's trainer that an evaluation keeps, because they change its numbers.
+_PRECISIONS = ("auto", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
+TRAINER: dict[str, tuple[object, ...]] = {
+    "precision": (*_PRECISIONS, "64", "32", "16", "bf16", 64, 32, 16),
+    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
+    "deterministic": (None, True, False, "warn"),
+    "benchmark": (None, True, False),
+}
 _runs: list[Run] = []
 
 
 def main() -> None:
-    """Find the cells, whose options Hydra must know before it reads the words; evaluate them."""
-    _runs[:] = find_runs(asked_runs(prepare_words("evaluate")))
-    for group in ("data", "model", "trainer"):
-        node = OmegaConf.to_container(_runs[0].config[group], resolve=True)
+    """Evaluate the cells that ``run=`` names; Hydra needs their config before it parses options."""
+    arguments = prepare_arguments("evaluate")
+    _runs[:] = asked_runs(arguments)
+    first = _runs[0]
+    nodes = {
+        "data": OmegaConf.to_container(first.reading),
+        "model": OmegaConf.to_container(first.config.model),
+        "trainer": evaluation_trainer(first),
+    }
+    for group, node in nodes.items():
         ConfigStore.instance().store(group=group, name=OWN, node=node)
+    cache = first.config.data.get("cache")
+    own_cache = ("data=", "data.cache=")
+    if cache and not any(each.lstrip("+").startswith(own_cache) for each in arguments):
+        say(f"note: the cell's data.cache={cache} is not used unless it is given here")
     _evaluate()
+
+
+def evaluation_trainer(run: Run) -> dict[str, Any]:
+    """The default trainer's config with the options of a cell's trainer that change its scores.
+
+    Raises:
+        ConfigError: the cell's trainer has an unknown value of such an option.
+    """
+    node: Any = OmegaConf.to_container(OmegaConf.load(CONF / "trainer" / "default.yaml"))
+    asked = run.config.trainer if isinstance(run.config.trainer, DictConfig) else {}
+    for name, known in TRAINER.items():
+        if name not in asked:
+            continue
+        value = asked[name]
+        if not any(value == each and type(value) is type(each) for each in known):
+            raise ConfigError(
+                f"{run.folder / CONFIG}: trainer.{name}: {value!r}: expected "
+                f"{', '.join(map(str, dict.fromkeys(known)))}"
+            )
+        node[name] = value
+    return dict(node)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 @collects_failures
 def _evaluate(asked: DictConfig) -> None:
-    if asked.part not in PARTS:
+    if asked.part is not None and asked.part not in PARTS:
         raise ConfigError(f"part={asked.part}: expected {', '.join(PARTS)}")
-    chosen = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))["data"]
-    own = chosen == OWN
-    words = list(HydraConfig.get().overrides.task)
-    resized = any(word.lstrip("+").startswith("data.size=") for word in words)
+    chosen = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))
+    own = chosen["data"] == OWN
+    overrides = [each.lstrip("+") for each in HydraConfig.get().overrides.task]
+    resized = any(each.startswith("data.size=") for each in overrides)
+    moved = any(each.startswith("data.root=") for each in overrides)
     cfg = evaluation_config(_runs, asked, keep_size=not resized)
-    check_targets(cfg)
+    permitted = {group: _permitted(_runs[0], group, chosen[group]) for group in ("data", "model")}
+    permitted["trainer"] = permitted_in_configs()
+    for group, origin in permitted.items():
+        check_tree(OmegaConf.to_container(cfg[group]), group, origin)
     choices = _choices(_runs)
-    choices["data"] = choices.get("data", "data") if own else chosen
-    digest = cell_hash(cfg)
+    choices["data"] = choices.get("data", "data") if own else chosen["data"]
     runs = [str(run.folder) for run in _runs]
-    record: Record = {"status": "running", "error": None, "choices": choices}
-    record |= {"seed": cfg.seed, "hash": digest}
+    record: Record = {"status": "running", "error": None, "choices": choices, "seed": cfg.seed}
     record["evaluated"] = {"runs": runs, "part": asked.part, "tta": asked.tta}
-    folder = Path("outputs") / _name(asked, _runs) / _folder(_runs, choices["data"], digest)
-    from segbench.evaluation import evaluate  # torch and Lightning take seconds to import
+    target = Path("outputs") / _name(asked, _runs) / EVALUATIONS / _folder(_runs, choices["data"])
+    from segbench.inference.evaluation import evaluate  # torch and Lightning take seconds to import
 
-    record = evaluate(_runs, cfg, folder, record, own_size=not resized)
-    _print(record, folder, asked.part)
+    record, folder = evaluate(
+        _runs,
+        cfg,
+        target,
+        record,
+        permitted,
+        own_size=not resized,
+        own_data=own and not moved,
+    )
+    _print(record, folder)
+
+
+def _permitted(run: Run, group: str, chosen: str) -> Permitted:
+    """The classes that a config may name: fewer in the run's own than in the user's choice."""
+    return run.permitted(group) if chosen == OWN else permitted_in_configs()
 
 
 def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> DictConfig:
-    """The first cell's config with the data, model and trainer asked for.
+    """The first cell's config with the data, model and trainer that the user asked for.
 
-    Other data is brought to the channels that the network takes, and unless a size is asked for
-    to the size that it was trained at.
+    Args:
+        runs: the cells to evaluate.
+        asked: the config of the command line.
+        keep_size: whether images are resized to the size of training. The number of channels is
+            always that of training.
     """
     cfg = runs[0].config.copy()
     for group in ("data", "model", "trainer"):
@@ -72,14 +133,31 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
         cfg.data.size = runs[0].config.data.size
     members = [_digest(run) for run in runs]
     cfg.evaluation = {"runs": members, "part": asked.part, "tta": asked.tta}
+    cfg.evaluation.trained_on = [_trained_on(run) for run in runs]
     return cfg
 
 
 def _digest(run: Run) -> str:
-    """The cell's hash; of a folder without a record, one of its config."""
+    """The cell's hash; if its record has none, a digest of its config."""
     text = OmegaConf.to_yaml(run.config)
-    known = run.record.get("hash")
-    return str(known) if known else hashlib.sha256(text.encode()).hexdigest()[:8]
+    known = str(run.record.get("hash"))
+    return known if re.fullmatch(HASH, known) else hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _trained_on(run: Run) -> str:
+    """Data set and digest of the training data, equal for all seeds, which are compared as one.
+
+    The digest is that of ``split.json``, or without it that of the data set's options.
+    """
+    cell = Cell(run.folder, run.record)
+    try:
+        options = {key: each for key, each in cell.tuned.items() if key.startswith("data.")}
+        options.pop("data.seed", None)
+        text = cell.split or str(sorted(options.items()))
+    except SegbenchError:
+        text = _digest(run)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{run.choice.get('data', 'data')} {digest}"
 
 
 def _choices(runs: list[Run]) -> dict[str, str]:
@@ -90,24 +168,27 @@ def _choices(runs: list[Run]) -> dict[str, str]:
 
 
 def _name(asked: DictConfig, runs: list[Run]) -> str:
-    return str(asked.name or runs[0].folder.resolve().parent.name)
+    if asked.name is not None:
+        return as_folder_name(asked.name)
+    return runs[0].folder.resolve().parent.name
 
 
-def _folder(runs: list[Run], data: str, digest: str) -> str:
+def _folder(runs: list[Run], data: str) -> str:
+    """The name of the evaluation's folder without its digest."""
     who = runs[0].folder.resolve().name if len(runs) == 1 else f"mean-of-{len(runs)}"
-    return f"{who}-on-{data}-{digest}".replace("/", "_")
+    return f"{who}-on-{data}".replace("/", "_")
 
 
-def _print(record: Record, folder: Path, part: str) -> None:
-    console = Console()
-    table: Any = scores_table(record)
-    table.title = f"{part} scores at the original resolution"
-    console.print(table)
+def _print(record: Record, folder: Path) -> None:
+    screen = console()
+    screen.print(scores_table(record))
     for run in record["evaluated"]["runs"]:
-        console.print(f"weights: {run}", highlight=False, soft_wrap=True)
+        screen.print(f"weights: {run}", soft_wrap=True)
     for what, path in (
         ("record", folder / "run.json"),
         ("scores of each image", folder / SCORES),
         ("best, median and worst image", folder / "panels" / "test.png"),
     ):
-        console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+        screen.print(f"{what}: {path}", soft_wrap=True)
+    name = "/".join(folder.parts[-3:-1])
+    screen.print(f"compare: python -m segbench compare name={name}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``segbench export``: a finished cell's network as one file, verified before it is left."""
+"""``segbench export``: writes a finished cell's network as one file and verifies it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,18 @@ import numpy as np
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from segbench.commands.run import collects_failures
-from segbench.commands.run_words import prepare_words
-from segbench.config import CONF
-from segbench.errors import ConfigError, SegbenchError
-from segbench.report.cells import PANELS
-from segbench.runs import Run, check_alike, find_runs, load_network
+from segbench.commands.run_arguments import packages, prepare_arguments
+from segbench.config.registry import CONF
+from segbench.errors import ConfigError, DataError, SegbenchError
+from segbench.inference.runs import Run, check_alike, find_runs, load_network
+from segbench.names import as_path
+from segbench.records.cells import PANELS
+from segbench.text.screen import say
 
 
 def main() -> None:
-    """Export what the command line names."""
-    prepare_words("export")
+    """Export the network of the cells that ``run=`` names."""
+    prepare_arguments("export")
     _export()
 
 
@@ -26,10 +28,10 @@ def main() -> None:
 def _export(cfg: DictConfig) -> None:
     if OmegaConf.is_missing(cfg, "run"):
         raise ConfigError("run: missing; export run=outputs/… format=onnx")
-    asked: Any = list(cfg.run) if isinstance(cfg.run, ListConfig) else cfg.run
-    runs = find_runs(asked)
-    from segbench.averaging import Averaged  # torch takes seconds to import
-    from segbench.exporting import (
+    asked, trust = (_plain(cfg[key]) for key in ("run", "trust"))
+    runs = find_runs(asked, packages(trust))
+    from segbench.inference.averaging import Averaged  # torch takes seconds to import
+    from segbench.inference.export import (
         FORMATS,
         TOLERANCE,
         describe,
@@ -51,40 +53,40 @@ def _export(cfg: DictConfig) -> None:
     for what, images in (("random", chance), ("real", picture)):
         difference = largest_difference(network, answer, images)
         height, width = images.shape[2:]
-        print(f"largest difference on a {what} picture, {width} x {height}: {difference:.1e}")
+        say(f"largest difference on a {what} picture, {width} x {height}: {difference:.1e}")
         if not difference <= TOLERANCE:
             path.unlink(missing_ok=True)
             raise SegbenchError(
                 f"{path}: differs from the network by {difference:.1e} on a {what} picture, more "
                 f"than {TOLERANCE:.0e}: removed; try another format"
             )
-    print(f"exported: {path}, {path.stat().st_size / 1e6:.1f} MB, {', '.join(data.class_names)}")
+    say(f"exported: {path}, {path.stat().st_size / 1e6:.1f} MB, {', '.join(data.class_names)}")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, ListConfig) else value
 
 
 def _path(output: Any, runs: list[Run], suffix: str) -> Path:
     if output is not None:
         if not str(output).endswith(suffix):
             raise ConfigError(f"output={output}: expected a name that ends in {suffix}")
-        return Path(str(output)).expanduser()
+        return as_path(output, "output")
     if len(runs) > 1:
         raise ConfigError(f"output: missing; of several cells, name a file: output=mean{suffix}")
     return runs[0].folder / f"model{suffix}"
 
 
 def _real_picture(asked: Any, run: Run) -> Any:
-    """A picture (1, C, H, W) uint8 of another size than the training's.
+    """A real picture (1, C, H, W) uint8, of a size other than that of training.
 
-    By itself the first picture of the cell's panel, cut to a size that no network is trained at.
+    The default is the first picture of the cell's panel, cut to an unusual size.
     """
-    from segbench.report.panels import CAPTION, GAP, SIDE
-
     file = Path(str(asked)).expanduser() if asked is not None else run.folder / PANELS
     try:
-        pixels = run.data.read_image(file.read_bytes(), file)
-    except OSError as error:
-        raise ConfigError(
-            f"{file}: cannot be read ({error.strerror}); picture=photo.jpg names one to verify with"
-        ) from error
+        pixels = run.data.read_picture(file)
+    except DataError as error:
+        raise ConfigError(f"{error}; picture=photo.jpg names one to verify with") from error
     if asked is None:
-        pixels = pixels[2 * CAPTION :, GAP:][: SIDE - 35, : SIDE - 19]
+        pixels = pixels[50:271, 10:247]  # any part will do: no network is trained at this size
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])

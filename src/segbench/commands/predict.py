@@ -1,47 +1,52 @@
-"""``segbench predict``: masks of a user's own pictures, at their own sizes."""
+"""``segbench predict``: writes masks of a user's own pictures, at the pictures' sizes."""
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from segbench.commands.run import collects_failures
-from segbench.commands.run_words import prepare_words
-from segbench.config import CONF
+from segbench.commands.run import collects_failures, one_line
+from segbench.commands.run_arguments import packages, prepare_arguments
+from segbench.config.registry import CONF
+from segbench.data.options import check_reading
 from segbench.errors import ConfigError, DataError
-from segbench.progress import track
-from segbench.runs import find_runs, make_predictor
+from segbench.inference.runs import find_runs, make_predictor
+from segbench.names import as_path
+from segbench.text.progress import track
+from segbench.text.screen import say
+
+if TYPE_CHECKING:
+    from segbench.data.base import SegmentationDataModule
 
 KINDS = {False: None, None: None, True: "png16", "png16": "png16", "npy": "npy"}
 
 
 def main() -> None:
-    """Predict what the command line names."""
-    prepare_words("predict")
+    """Predict masks of the pictures that ``input=`` names."""
+    prepare_arguments("predict")
     _predict()
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="predict")
 @collects_failures
 def _predict(cfg: DictConfig) -> None:
-    for word in ("run", "input"):
-        if OmegaConf.is_missing(cfg, word):
-            raise ConfigError(f"{word}: missing; predict run=outputs/… input='photos/*.jpg'")
-    probabilities = _kind(cfg.probabilities)
-    for word in ("overlay", "show"):
-        if not isinstance(cfg[word], bool):
-            raise ConfigError(f"{word}={cfg[word]}: expected true or false")
-    runs = find_runs(_plain(cfg.run))
-    from segbench.inputs import find_inputs  # torch takes seconds to import
-    from segbench.predicting import FOLDERS, Wanted, predict_files
+    output = _check_options(cfg)
+    runs = find_runs(_plain(cfg.run), packages(_plain(cfg.trust)))
+    from segbench.inference.files import FOLDERS, Wanted, predict_files
+    from segbench.inference.inputs import find_inputs  # torch takes seconds to import
 
-    output = Path(str(cfg.output)).expanduser()
-    inputs = find_inputs(_words(cfg.input), output)
-    wanted = Wanted(output, probabilities, cfg.overlay, cfg.show)
+    data = runs[0].data
+    if cfg.max_pixels is not None:
+        check_reading(data.exif, cfg.max_pixels, "max_pixels")
+        data.max_pixels = cfg.max_pixels
+    faults: list[DataError] = []
+    report = _reported_in(faults)
+    inputs = find_inputs(_texts(cfg.input), output, report)
+    wanted = Wanted(output, _kind(cfg.probabilities), cfg.overlay, cfg.show)
     for option, folder in FOLDERS.items():
         if getattr(wanted, option) and any(each.name.startswith(f"{folder}/") for each in inputs):
             raise ConfigError(f"{option}: a folder {folder}/ among the pictures; rename it")
@@ -50,21 +55,73 @@ def _predict(cfg: DictConfig) -> None:
     predictor = make_predictor(runs, size=_plain(cfg.size), **options)
     replaced = sum((output / f"{each.name}.png").exists() for each in inputs)
     start = time.perf_counter()
-    results = predict_files(predictor, runs[0].data.read_image, inputs, wanted)
-    faults = []
+    notes: dict[str, list[str]] = {}
+    results = predict_files(predictor, _reader(data, notes), inputs, wanted) if inputs else []
+    done = 0
     for fault in track(results, len(inputs), f"predicting {len(inputs)} pictures"):
-        if fault is not None:
-            faults.append(fault)
-            print(f"skipped: {fault}", file=sys.stderr, flush=True)
-    _tell(len(inputs) - len(faults), time.perf_counter() - start, replaced, wanted.output)
+        if fault is None:
+            done += 1
+        else:
+            report(fault)
+    _say_notes(notes)
+    _print_summary(done, time.perf_counter() - start, replaced, wanted.output)
     if faults:
-        raise DataError(f"input: could not be read (skipped above): {len(faults)}")
+        texts = _texts(cfg.input)
+        named = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
+        raise DataError(
+            f"input={named}: {len(faults)} could not be read; the lines above name them"
+        )
 
 
-def _tell(done: int, seconds: float, replaced: int, output: Path) -> None:
-    print(f"{done} pictures in {seconds:.1f} s: {done / seconds:.1f} images/s")
+def _check_options(cfg: DictConfig) -> Path:
+    """Check the options before anything is loaded; returns the folder of the masks."""
+    for option in ("run", "input"):
+        if OmegaConf.is_missing(cfg, option):
+            raise ConfigError(f"{option}: missing; predict run=outputs/… input='photos/*.jpg'")
+    _kind(cfg.probabilities)
+    for option in ("overlay", "show"):
+        if not isinstance(cfg[option], bool):
+            raise ConfigError(f"{option}={cfg[option]}: expected true or false")
+    output = as_path(cfg.output, "output")
+    if output.exists() and not output.is_dir():
+        raise ConfigError(f"output={output}: a file; expected a folder for the masks")
+    return output
+
+
+def _reader(data: "SegmentationDataModule", notes: dict[str, list[str]]) -> Callable[[Path], Any]:
+    """A function that reads pictures as the data set does, and collects notes about them."""
+
+    def read(file: Path) -> Any:
+        content = data.read_file(file)
+        picture = data.read_image(content, file)
+        notes[str(file)] = data.find_notes([content], [file])
+        return picture
+
+    return read
+
+
+def _say_notes(notes: dict[str, list[str]]) -> None:
+    from segbench.data.faults import count_notes
+
+    files = sorted(notes)
+    for _, text in count_notes(files, [notes[file] for file in files]):
+        say(f"notice: {text}")
+
+
+def _reported_in(faults: list[DataError]) -> Callable[[DataError], None]:
+    """A function that adds a fault to ``faults`` and prints it."""
+
+    def report(fault: DataError) -> None:
+        faults.append(fault)
+        say(f"skipped: {one_line(fault)}", sys.stderr)
+
+    return report
+
+
+def _print_summary(done: int, seconds: float, replaced: int, output: Path) -> None:
+    say(f"{done} pictures in {seconds:.1f} s: {done / seconds:.1f} images/s")
     earlier = f", {replaced} in place of earlier ones" if replaced else ""
-    print(f"masks: {output}{earlier}")
+    say(f"masks: {output}{earlier}")
 
 
 def _kind(asked: object) -> str | None:
@@ -77,6 +134,6 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, ListConfig) else value
 
 
-def _words(asked: object) -> Sequence[str]:
-    words = _plain(asked)
-    return [str(word) for word in words] if isinstance(words, list) else [str(words)]
+def _texts(asked: object) -> Sequence[str]:
+    found = _plain(asked)
+    return [str(each) for each in found] if isinstance(found, list) else [str(found)]

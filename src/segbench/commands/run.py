@@ -1,7 +1,11 @@
-"""Runs a command's Hydra main and turns whatever goes wrong into one line and an exit code."""
+"""Runs a command's Hydra main and turns any error into one line and an exit code."""
 
 import functools
+import inspect
+import os
+import shlex
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,26 +24,33 @@ from hydra.errors import (
 from omegaconf import DictConfig
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from segbench.config import compose, config_groups, register_resolvers
-from segbench.errors import ConfigError, SegbenchError
+from segbench.config.composing import checked_composition
+from segbench.config.identity import forget_data
+from segbench.config.own_packages import search_current_folder
+from segbench.config.quoting import find_unread, how_to_type, quoted_form
+from segbench.config.registry import compose, config_dir, config_groups, register_resolvers
+from segbench.errors import ConfigError, SegbenchError, printable
+from segbench.system_errors import explain_lack
+from segbench.text.screen import say
 
 FLAGS = {
     *("--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r", "--multirun", "-m"),
     *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
-    *("--hydra-help", "--version", "--shell-completion", "-sc", "--experimental-rerun"),
+    *("--hydra-help", "--version", "--shell-completion", "-sc"),
 }
 VALUED = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn"} | {
-    *("--config-path", "-cp", "--info", "-i", "--experimental-rerun")
+    *("--config-path", "-cp", "--info", "-i")
 }
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
+search_current_folder()  # here too, as processes of launchers and loaders import this module
 _failures: list[Exception] = []
 T = TypeVar("T")
 
 
 def collects_failures(job: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]:
-    """Keep what a job raises for `run_command`: Hydra would print its own words about it."""
+    """Keep the errors of a job for `run_command`; Hydra would print its own message."""
 
     @functools.wraps(job)
     def guarded(cfg: DictConfig) -> T | None:
@@ -53,141 +64,173 @@ def collects_failures(job: Callable[[DictConfig], T]) -> Callable[[DictConfig], 
 
 
 def silence_hydra() -> None:
-    """Hydra warns of YAMLs called as a plugin's own, which is how ours set its defaults."""
+    """Suppress Hydra's warning about our launcher YAMLs, which override a plugin's defaults."""
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated")
 
 
-def run_command(main: Callable[[], object], words: list[str], resumes: bool = False) -> int:
-    """Run a ``@hydra.main`` function on command-line words; returns the exit code."""
-    debug = "debug=true" in [word.lower() for word in words]
-    for flag in (word.partition("=")[0] for word in words if word.startswith("-")):
+def run_command(main: Callable[[], object], arguments: list[str], resumes: bool = False) -> int:
+    """Run a ``@hydra.main`` function.
+
+    Args:
+        main: the function.
+        arguments: the command-line arguments after the command's name.
+        resumes: whether the same command resumes after Ctrl-C, for the message.
+
+    Returns:
+        The exit code.
+    """
+    debug = "debug=true" in [argument.lower() for argument in arguments]
+    for flag in (each.partition("=")[0] for each in arguments if each.startswith("-")):
         if flag not in FLAGS:
-            slip = ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")
-            return _say(slip, words, debug)
-    sys.argv = ["segbench", *_flags_first(words)]
+            unknown = ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")
+            return _report(unknown, arguments, debug)
+    sys.argv = ["segbench", *_flags_first(arguments)]
     register_resolvers()
     silence_hydra()
     _failures.clear()
+    forget_data()
     try:
-        main()
+        with checked_composition():
+            main()
     except KeyboardInterrupt:
-        goes_on = "goes on from the last whole epoch" if resumes else "starts anew"
-        print(f"interrupted; the same command {goes_on}", file=sys.stderr)
+        next_time = "resumes after the last complete epoch" if resumes else "starts again"
+        say(f"interrupted; the same command {next_time}", sys.stderr)
         return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILURE
     except Exception as error:
         _failures.append(error)
-    codes = [_say(error, words, debug) for error in _failures]
+    codes = [_report(error, arguments, debug) for error in _failures]
     return codes[0] if codes else 0
 
 
-def _flags_first(words: list[str]) -> list[str]:
-    """Hydra's parser wants flags, and their values, before the overrides."""
+def _flags_first(arguments: list[str]) -> list[str]:
+    """The arguments with flags and their values first, as Hydra's parser expects them."""
     flags: list[str] = []
     rest: list[str] = []
-    waiting = False  # for the value of the flag before
-    for word in words:
-        (flags if waiting or word.startswith("-") else rest).append(word)
-        waiting = word in VALUED
+    expects_value = False  # the previous flag takes a value
+    for argument in arguments:
+        (flags if expects_value or argument.startswith("-") else rest).append(argument)
+        expects_value = argument in VALUED
     return [*flags, *rest]
 
 
-def _say(error: Exception, words: list[str], debug: bool) -> int:
-    line, code = explain(error, words)
+def _report(error: Exception, arguments: list[str], debug: bool) -> int:
+    error = _own_error(error)
+    line, code = explain(error, arguments)
     trace = "".join(traceback.format_exception(error))
     if debug:
-        print(trace, file=sys.stderr)
-    where = getattr(error, "segbench_log", None) or _keep(trace)
-    tail = f" (traceback: {where})" if where and not is_users(error) else ""
-    print(f"error: {line}{tail}", file=sys.stderr)
+        say(trace, sys.stderr, keep="\n")
+    where = None
+    if not is_usage_error(error):
+        where = getattr(error, "segbench_log", None) or _write_traceback(trace)
+    tail = f" (traceback: {where})" if where else ""
+    say(f"error: {line}{tail}", sys.stderr)
     return code
 
 
-def _keep(trace: str) -> Path | None:
-    """Keep the traceback of what failed before there was a cell's folder to log into."""
-    log = Path("outputs") / "log.txt"
+def _own_error(error: Exception) -> Exception:
+    """The segbench error that caused an OmegaConf error, if there is one; else the error itself."""
+    cause: BaseException | None = error
+    while isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__ or cause.__context__
+    return cause if isinstance(cause, SegbenchError) else error
+
+
+def _write_traceback(trace: str) -> Path | None:
+    """Write the traceback of an error that occurred before the cell's folder existed."""
+    log = Path("outputs") / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         log.parent.mkdir(exist_ok=True)
-        log.write_text(trace)
-    except OSError:  # a read-only folder is no reason to hide the error itself
+        log.write_text(trace, encoding="utf-8", errors="backslashreplace")
+    except OSError:  # in a read-only folder the error itself is still reported
         return None
     return log
 
 
-def is_users(error: BaseException) -> bool:
-    """Whether an error is a user's to mend, so that its text says it all."""
+def is_usage_error(error: BaseException) -> bool:
+    """Whether the user can correct the error, so that its text suffices without a traceback."""
     kinds = (SegbenchError, ValueError, ImportError, OmegaConfBaseException, HydraException)
     cause = error.__cause__ if isinstance(error, InstantiationException) else None
-    return isinstance(cause or error, kinds)
+    return isinstance(cause or error, kinds) or explain_lack(error) is not None
 
 
-def explain(error: BaseException, words: list[str]) -> tuple[str, int]:
-    """One line that says what went wrong and how to mend it, and the exit code."""
+def explain(error: BaseException, arguments: list[str]) -> tuple[str, int]:
+    """One line about an error and its correction, and the exit code."""
+    multirun = bool({"-m", "--multirun"} & set(arguments))
+    if isinstance(error, HydraException) and (unread := find_unread(arguments)):
+        return printable(how_to_type(unread, multirun)), USAGE
     if isinstance(error, MissingConfigException):
-        return _explain_missing(error, words), USAGE
+        return _explain_missing(error, arguments), USAGE
     if isinstance(error, ConfigCompositionException):
-        return _explain_override(error, words), USAGE
+        return _explain_override(error, arguments), USAGE
     if "Unknown plugin class" in str(error):
         extra = "ray" if "Ray" in str(error) else "launchers"
         return f"hydra/launcher: not installed; pip install 'segbench[{extra}]'", USAGE
     if isinstance(error, InterpolationResolutionError) and error.parent_node is not None:
-        said = str(error).splitlines()[0].partition("resolving interpolation: ")
-        return f"{error.full_key}: {said[2] or said[0]}", USAGE
+        before, _, reason = str(error).splitlines()[0].partition("resolving interpolation: ")
+        if before.startswith("ConfigError"):  # its text names the option
+            return reason, USAGE
+        return f"{error.full_key}: {reason or before}", USAGE
     if isinstance(error, OverrideParseException | OmegaConfBaseException):
         return one_line(error), USAGE
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return one_line(error.__cause__), FAILURE  # what the target itself raised
+        return one_line(error.__cause__), FAILURE  # the error that the target raised
     return one_line(error), USAGE if isinstance(error, ConfigError) else FAILURE
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text in one line; its class stands before what is no user's mistake."""
-    text = " ".join(str(error).split()) or "no message"
-    return text if is_users(error) else f"{type(error).__name__}: {text}"
+    """An error's text in one line; unless it is a usage error, its class comes first."""
+    text = printable(" ".join((explain_lack(error) or str(error)).split())) or "no message"
+    return text if is_usage_error(error) else f"{type(error).__name__}: {text}"
 
 
-def _near(word: str, known: Iterator[str] | set[str] | list[str]) -> str:
-    close = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _near(name: str, known: Iterator[str] | set[str] | list[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _explain_missing(error: MissingConfigException, words: list[str]) -> str:
+def _explain_missing(error: MissingConfigException, arguments: list[str]) -> str:
     group, _, option = str(error.missing_cfg_file).partition("/")
-    options = config_groups(_config_dir(words)).get(group)
+    options = config_groups(config_dir(arguments)).get(group)
     if options is None:
         return one_line(error)
-    return f"{group}={option}: no such option{_near(option, options)}; {group} has {_list(options)}"
+    near = _near(option, options)
+    return f"{group}={option}: no such option{near}; {group} has {', '.join(options)}"
 
 
-def _config_dir(words: list[str]) -> Path | None:
-    from segbench.__main__ import config_dir
-
-    return config_dir(words)
-
-
-def _list(options: list[str]) -> str:
-    return ", ".join(options)
-
-
-def _explain_override(error: ConfigCompositionException, words: list[str]) -> str:
-    """Hydra's message, or, for an option that does not exist, the nearest one that does."""
-    parsed = [w for w in words if "=" in w and not w.startswith("-")]
+def _explain_override(error: ConfigCompositionException, arguments: list[str]) -> str:
+    """Hydra's message; for an unknown option, the most similar known option."""
+    parsed = [w for w in arguments if "=" in w and not w.startswith("-")]
     for override in OverridesParser.create().parse_overrides(parsed):
+        if override.is_sweep_override() and "Ambiguous value" in str(error):
+            form = shlex.quote(quoted_form(str(override.input_line)) or "")
+            return f"{override.input_line}: several values take -m; as one text: {form}"
         key = override.key_or_group
         if f"'{key}'" in str(error) and not override.is_add():
+            if _is_of_trainer(key):
+                return f"{key}: an argument of Lightning's Trainer, which takes a plus: +{key}=…"
             others = [w for w in parsed if w.partition("=")[0].lstrip("+~") != key]
             known = list(_dotted(_try_compose(others)))
             leaf = [k for k in known if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-            near = f"; did you mean {leaf[0]!r}?" if leaf else _near(key, known)
+            near = f" (did you mean {leaf[0]!r}?)" if leaf else _near(key, known)
             return f"no option {key!r}{near}; to add a new one write +{key}=…"
     return one_line(error)
 
 
-def _try_compose(words: list[str]) -> DictConfig | None:
+def _is_of_trainer(key: str) -> bool:
+    group, _, name = key.partition(".")
+    if group != "trainer":
+        return False
+    from lightning import Trainer  # takes seconds to import
+
+    return name in inspect.signature(Trainer).parameters
+
+
+def _try_compose(arguments: list[str]) -> DictConfig | None:
     try:
-        return compose(overrides=words)
-    except (HydraException, OmegaConfBaseException):  # two slips at once: no suggestion then
+        return compose(overrides=arguments)
+    except (HydraException, OmegaConfBaseException):  # a second error: no suggestion is possible
         return None
 
 

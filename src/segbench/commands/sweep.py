@@ -1,4 +1,4 @@
-"""A grid of cells that survive one another: plan, run what is missing, compare, list failures."""
+"""Runs a grid of cells: plan, run the missing cells, compare, list failures."""
 
 import os
 import sys
@@ -10,27 +10,41 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from segbench.config import check_cell
+from segbench.cell.continuation import find_source
+from segbench.cell.history import check_place
+from segbench.cell.notices import notices
+from segbench.cell.trial import try_parts
+from segbench.commands.board import Board, Planned
+from segbench.commands.watch import end_vain_wait
+from segbench.config.identity import identify
+from segbench.config.registry import check_cell
 from segbench.errors import SegbenchError
-from segbench.locks import is_locked
-from segbench.report.board import Board, Planned
-from segbench.report.cells import Cell
-from segbench.report.record import read_record, write_record
+from segbench.records.cells import read_cell
+from segbench.records.files import exists
+from segbench.records.locks import is_locked
+from segbench.records.record import RUN, damaged_files, write_record
+from segbench.text.screen import say
 
 Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
-CELL = "SEGBENCH_CELL"  # tells the processes of a cell in a sweep which one it is
+CELL = "SEGBENCH_CELL"  # the folder of the cell, for all processes of the cell
 KILLED = {"status": "failed", "error": "its process was killed, perhaps for want of memory"}
 
 
 def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Launch) -> None:
-    """Run the cells of ``grid`` (each a list of overrides) that are not done, then compare.
+    """Run the cells of ``grid`` that are not done, then compare all.
+
+    Args:
+        config: Hydra's config of the sweep.
+        grid: for each cell its overrides.
+        load: composes the config of a cell from its overrides.
+        launch: Hydra's function that runs cells.
 
     Raises:
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
-    if "LOCAL_RANK" in os.environ:  # one of several processes of one cell: its leader's, no other
-        launch([_words_of_leader(config, grid, load)], initial_job_idx=0)
+    if "LOCAL_RANK" in os.environ:  # a further process of one cell: it runs this cell alone
+        launch([_overrides_of_leader(config, grid, load)], initial_job_idx=0)
         return
     cells = plan(config, grid, load)
     with Board(cells):
@@ -41,21 +55,57 @@ def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Lau
 def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]:
     """Compose and check every cell of the grid before the first one starts.
 
-    Two combinations that come to the same cell are one.
+    Combinations that give the same cell are merged.
+
+    Returns:
+        The cells in the order of the grid.
+
+    Raises:
+        SegbenchError: a cell is wrong, or its data have changed since it was trained.
     """
     cells: dict[Path, Planned] = {}
-    for words in grid:
-        cfg = load(config, words)
+    notes: dict[str, None] = {}
+    asked: dict[Path, list[list[str]]] = {}
+    for overrides in grid:
+        cfg = load(config, overrides)
         folder = _enter(cfg)
         check_cell(cfg)
+        identity = identify(cfg)
+        check_place(folder, cfg, identity)
+        try_parts(cfg)
+        find_source(cfg, identity)
         state, reason = _state(folder, cfg)
+        if state == "waiting":
+            notes |= dict.fromkeys(notices(folder, cfg, identity))
+        asked.setdefault(folder, []).append(overrides)
         epochs = cfg.trainer.get("max_epochs") or 0
-        cells.setdefault(folder, Planned(folder, tuple(words), epochs, state, reason))
+        # the planned folder, so that the cell that runs is the planned one
+        fixed = f"hydra.sweep.subdir='{cfg.hydra.sweep.subdir}'"
+        cells.setdefault(folder, Planned(folder, (*overrides, fixed), epochs, state, reason))
+    if len(grid) > len(cells):
+        notes[_doubles(asked)] = None
+    for note in notes:
+        say(f"note: {note}")
     return list(cells.values())
 
 
+def _doubles(asked: dict[Path, list[list[str]]]) -> str:
+    """One line that names combinations of the grid which give the same cell."""
+    several = [(folder, found) for folder, found in asked.items() if len(found) > 1]
+    folder, combinations = several[0]
+    common = set.intersection(*map(set, combinations))
+    named = [" ".join(each for each in found if each not in common) for found in combinations]
+    alike = f"{' and '.join(named)} are both" if len(named) == 2 else f"{', '.join(named[:3])} are"
+    more = f", and so on for {len(several) - 1} more cells" if len(several) > 1 else ""
+    total, cells = sum(map(len, asked.values())), f"{len(asked)} cell{'s' * (len(asked) > 1)}"
+    return (
+        f"{total} combinations come to {cells}, as they differ in what changes no result: "
+        f"{alike} {folder.name}{more}"
+    )
+
+
 def _enter(cfg: DictConfig) -> Path:
-    """The cell's folder; Hydra's own values become those of the cell, for what asks for them."""
+    """The cell's folder; Hydra's global config is set to that of the cell."""
     folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(folder.absolute())
@@ -63,44 +113,47 @@ def _enter(cfg: DictConfig) -> Path:
     return folder
 
 
-def _words_of_leader(config: DictConfig, grid: list[list[str]], load: Load) -> list[str]:
+def _overrides_of_leader(config: DictConfig, grid: list[list[str]], load: Load) -> list[str]:
     wanted = os.environ[CELL]
-    return next(words for words in grid if str(_enter(load(config, words)).absolute()) == wanted)
+    return next(each for each in grid if str(_enter(load(config, each)).absolute()) == wanted)
 
 
 def _state(folder: Path, cfg: DictConfig) -> tuple[str, str]:
-    """What is to be done with a cell, and why not."""
+    """The state of a cell before the sweep, and the reason if it will not be run."""
     if is_locked(folder):
         return "elsewhere", "another process is running it"
-    if cfg.overwrite or not (record := read_record(folder)):
+    if cfg.overwrite or not exists(folder / RUN):
         return "waiting", ""
-    status = Cell(folder, record).status
-    if status == "done":
+    cell = read_cell(folder)
+    damaged = [cell.damage] if cell.damage else list(damaged_files(folder, cell.record).values())
+    for reason in damaged:
+        say(f"note: run or scored again: {reason}")
+    if cell.status == "done" and not damaged:
         return "done", ""
-    if status == "failed" and not cfg.retry_failed:
-        return "failed", " ".join(str(record["error"]).split())
+    if cell.status == "failed" and not cfg.retry_failed:
+        return "failed", " ".join(str(cell.record.get("error")).split())
     return "waiting", ""
 
 
 def _run_all(cells: list[Planned], launch: Launch) -> None:
-    """Launch ``cells``, and again those that a launcher's fall left behind.
+    """Launch ``cells``, and launch those again that a failed launcher left unfinished.
 
-    A pool that loses one process takes all others down: each cell that was under way then goes on
-    alone, which tells the guilty one from its neighbours.
+    A pool that loses one process ends all others. Each cell that was running is then resumed alone,
+    which shows which of them causes the failure.
     """
     while missing := _missing(cells):
         error = _launch(missing, launch)
         begun = [cell for cell in missing if cell.state == "waiting" and _was_running(cell)]
         for cell in begun if error else []:
             if _launch([cell], launch) and cell.state == "waiting":
-                write_record(cell.folder, read_record(cell.folder) | KILLED)
+                write_record(cell.folder, read_cell(cell.folder).record | KILLED)
                 cell.settle()
         if error and all(cell.state == "waiting" for cell in missing):
             raise SegbenchError(f"hydra/launcher: {error}") from error
 
 
 def _missing(cells: list[Planned]) -> list[Planned]:
-    """The cells to run; among them those that another process gave up meanwhile."""
+    """The cells to run, including those that another process has abandoned meanwhile."""
     for cell in cells:
         if cell.state == "elsewhere" and not is_locked(cell.folder):
             cell.settle()
@@ -108,14 +161,17 @@ def _missing(cells: list[Planned]) -> list[Planned]:
 
 
 def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
-    """Launch cells and see what became of them; returns what the launcher itself raised."""
+    """Launch cells and settle their states; returns the error of the launcher itself, if any."""
     reasons: list[str | None] = [None] * len(cells)
     try:
-        results = launch([list(cell.words) for cell in cells], initial_job_idx=0)
+        with end_vain_wait([cell.folder for cell in cells]):
+            results = launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
         reasons = [result.return_value for result in results]
         return None
     except Exception as error:
-        while any(is_locked(cell.folder) for cell in cells):  # others it left at work
+        while any(
+            is_locked(cell.folder) for cell in cells
+        ):  # processes that the launcher left running
             time.sleep(1)
         return error
     finally:
@@ -124,36 +180,42 @@ def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
 
 
 def _settle(cell: Planned, reason: str | None) -> None:
-    """What became of a launched cell; ``reason`` is why it could not begin, if so."""
+    """Set the state of a launched cell; ``reason`` tells why it could not start, if so.
+
+    The lock is looked at before the record: another process that ends its cell in between has
+    written the record before it releases the lock.
+    """
+    locked = is_locked(cell.folder)
     cell.settle()
-    if cell.state == "waiting" and is_locked(cell.folder):
+    if cell.state == "waiting" and locked:
         cell.state, cell.reason = "elsewhere", "another process is running it"
-    elif cell.state == "waiting" and reason:
-        cell.state, cell.reason = "failed", reason
+    elif cell.state == "waiting" and (reason or cell.reason):
+        cell.state, cell.reason = "failed", reason or cell.reason
 
 
 def _was_running(cell: Planned) -> bool:
-    return bool(read_record(cell.folder).get("status") == "running")
+    return read_cell(cell.folder).record.get("status") == "running"
 
 
 def finish(cells: list[Planned]) -> None:
-    """Compare what is done, then list what is not.
+    """Compare the finished cells, then list those that are not finished.
 
     Raises:
-        SystemExit: 1 where a cell failed.
+        SystemExit: 1 where a cell failed or is damaged.
     """
-    records = [Cell(cell.folder, read_record(cell.folder)) for cell in cells]
-    begun = [cell for cell in records if cell.record]
+    begun = [read_cell(cell.folder) for cell in cells if exists(cell.folder / RUN)]
+    damaged = False
     if any(cell.status == "done" for cell in begun):
-        from segbench.commands.compare import write_comparison
+        from segbench.commands.compare import say_damaged, write_comparison
 
-        write_comparison(begun)
+        damaged = say_damaged(write_comparison(begun))
     for cell in cells:
         if cell.state == "elsewhere":
-            print(f"not waited for: {cell.folder}: {cell.reason}", file=sys.stderr)
+            say(f"not waited for: {cell.folder}: {cell.reason}", sys.stderr)
     failed = [cell for cell in cells if cell.state == "failed"]
     for cell in failed:
-        print(f"failed: {cell.folder}: {cell.reason}", file=sys.stderr)
+        say(f"failed: {cell.folder}: {cell.reason}", sys.stderr)
     if failed:
-        print("the same command with retry_failed=true tries these again", file=sys.stderr)
+        say("the same command with retry_failed=true tries these again", sys.stderr)
+    if failed or damaged:
         sys.exit(1)

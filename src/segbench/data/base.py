@@ -1,71 +1,109 @@
-"""SegmentationDataModule: what every data set shares; a subclass finds its cases and reads one."""
+"""SegmentationDataModule: the base of all data sets; a subclass finds cases and reads masks."""
 
+import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from segbench.data.faults import refuse_blank, refuse_faulty
-from segbench.data.loading import (
+from segbench.data.faults import count_notes, refuse_blank, refuse_faulty
+from segbench.data.files import read_file
+from segbench.data.groups.naming import check_group, is_table
+from segbench.data.options import as_size, as_texts, check_classes, check_loading, check_reading
+from segbench.data.pictures import MAX_PIXELS, decode_image, decode_mask, image_notices, max_bytes
+from segbench.data.reads import recorded_reads
+from segbench.data.splits import Part
+from segbench.data.splitting import SplitsCases
+from segbench.data.store.contents import Contents, digest_of, read_contents, source_digest
+from segbench.data.store.loading import (
     Augment,
     EpochSampler,
     PreparedCases,
     TrainingCases,
-    as_it_is,
     processes_for,
 )
-from segbench.data.options import as_size, check_classes, check_loading
-from segbench.data.prepared import (
+from segbench.data.store.prepared import (
+    VERSION,
     Case,
     Decoded,
     Prepared,
     prepare_in_memory,
     prepare_on_disk,
-    store_key,
 )
-from segbench.data.ring import PREFETCH, Ring
-from segbench.data.splits import Part
-from segbench.data.splitting import SplitsCases
-from segbench.data.transforms import Array, decode, decode_image, normalise
-from segbench.errors import DataError
-from segbench.progress import track
+from segbench.data.store.processes import (
+    PREFETCH,
+    START,
+    BatchLoader,
+    hand_over,
+    start_loading,
+    workers_with_room,
+)
+from segbench.data.store.transforms import Array, normalise, resize_image
+from segbench.errors import DataError, SegbenchError
+from segbench.text.progress import track
+from segbench.text.screen import say
 from segbench.types import IGNORE_INDEX, Batch
+
+# Arguments of the constructor that do not change the prepared images; `options` has the others.
+_NOT_PREPARED = {
+    *("root", "cache", "download", "split", "split_seed", "stratify", "group", "folds", "fold"),
+    *("seed", "augment", "batch_size", "num_workers", "size", "max_pixels"),
+}
 
 
 class SegmentationDataModule(SplitsCases, LightningDataModule):
-    """Cases prepared once at one size, split by a seed of their own, and loaded by whole batches.
+    """A data set whose cases are resized once, split by a seed, and loaded as whole batches.
 
-    A subclass sets ``folder_name`` and ``source``, and gives ``find_cases`` and ``merge_masks``.
+    A subclass sets ``folder_name`` and ``source``, and defines ``find_cases`` and ``merge_masks``.
 
     Args:
-        class_names: one for each class, background first.
-        num_classes: their number, background included.
-        ignore_index: the label of pixels that neither losses nor scores see.
-        in_channels: 3, or 1 for grey, or 4 with the alpha channel.
-        size: the network's: one number, or (height, width).
-        batch_size: of training; evaluation takes the same.
-        split: for each of ``train``, ``val`` and ``test`` a share, a number of cases, or a text
-            file of ids; ``val`` as ``test`` where there is no test part; or in place of all three
-            a ``split.json``, or a word that the data set knows.
-        split_seed: decides the split.
-        stratify: parts alike in ``classes`` (which a mask holds), ``size`` (of the image) or
-            ``name`` (the id up to its last underscore); None: as chance has it.
-        folds: cross-validation: the test part is one of so many; train and val share the rest.
-        fold: which one, from 0.
-        seed: decides the order of the training batches and their augmentation, with the epoch.
+        class_names: a name for each class, background first; whole numbers are turned into text.
+        num_classes: number of classes, including the background.
+        ignore_index: the label of pixels that losses and scores leave out.
+        in_channels: 3 (RGB), 1 (grey) or 4 (RGB and alpha).
+        size: pixels of the network's input: one number, or (height, width).
+        batch_size: images in a batch, in training and evaluation.
+        split: for each of ``train``, ``val`` and ``test`` a fraction, a number of cases, or a text
+            file of ids; ``test`` may be ``val`` if there is no test part. Instead of all three, a
+            ``split.json``, or a name that the data set defines.
+        split_seed: the seed of the split.
+        stratify: the property that all parts have in equal proportions: ``classes`` (those in a
+            mask), ``size`` (of the image) or ``name`` (the id up to its last underscore); None: a
+            plain random split.
+        group: what groups the cases into patients, slides or videos, of which none stands in two
+            parts: a regular expression on the id (the group is its first capturing group, or the
+            whole match), or a CSV file with the columns id and group; None: each case by itself.
+        folds: number of folds of cross-validation; one fold is the test part, and train and val
+            take the others; None: no cross-validation.
+        fold: index of the fold, from 0.
+        seed: with the epoch, the seed of the order of training batches and of augmentation.
         augment: albumentations transforms of the training images, see `Augmentation`.
-        num_workers: loading processes; None: none for images that lie prepared, but up to 8 to
-            augment for a GPU, which would wait for it.
-        root: the folder of the data set, or the one that holds it under ``folder_name``.
-        cache: where prepared images are kept; None: ``.segbench`` beside the data.
+        num_workers: number of loading processes; None: 0, but up to 8 for augmentation on a GPU.
+        root: the folder of the data set, or its parent folder, which holds ``folder_name``.
+        cache: the folder of prepared images; None: ``.segbench`` beside the data.
+        exif: ``apply`` rotates images by their EXIF orientation, as viewers do; ``ignore`` takes
+            the stored pixels.
+        max_pixels: the largest accepted number of pixels, since decoding takes memory.
+
+    Raises:
+        ConfigError: an option has a wrong value.
     """
 
-    source: ClassVar[str] = ""  # where to get the data and where to put it
+    source: ClassVar[str] = ""  # text of errors: where to get the data and where to put them
+    _arguments: Mapping[str, Any] = {}  # of the most derived class's constructor
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Record the arguments of a data set's constructor, and the files that it reads."""
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -77,6 +115,7 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         split: Mapping[str, Part] | str,
         split_seed: int = 0,
         stratify: str | None = None,
+        group: str | None = None,
         folds: int | None = None,
         fold: int = 0,
         seed: int = 0,
@@ -86,139 +125,255 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         num_workers: int | None = None,
         root: str = "data",
         cache: str | None = None,
+        exif: str = "ignore",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__()
-        self.class_names = list(class_names)
+        self.class_names = as_texts(class_names, "data.class_names")
         check_classes(self.class_names, num_classes, ignore_index)
         check_loading(batch_size, num_workers, in_channels, stratify)
+        check_group(group)
+        check_reading(exif, max_pixels)
+        self.exif, self.max_pixels = exif, max_pixels
         self.num_classes, self.ignore_index = num_classes, ignore_index
         self.in_channels, self.size = in_channels, as_size(size)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.split = split if isinstance(split, str) else dict(split)
         self.split_seed, self.stratify, self.folds, self.fold = split_seed, stratify, folds, fold
+        self.group = group
         self.seed, self.augment = seed, _make_augment(augment, seed)
         self.root = Path(root).expanduser()
         self.cache = Path(cache).expanduser() if cache else None
         self.parts: dict[str, list[int]] = {}
+        self.groups: list[str] | None = None  # of each case, once the parts are known
         self.cases: list[Case] = []
-        self.scored_part = "test"  # what test_dataloader gives; val is scored the same way
+        self.contents = Contents()
+        self.scored_part = "test"  # the part that test_dataloader loads, or "all"
         self._prepared: Prepared | None = None
+        self._has_warned = False  # about pictures that are shown from the prepared store
+        self._has_printed_notes = False
 
-    # What a subclass gives
+    # For subclasses to define
 
     def find_cases(self) -> list[Case]:
         """All cases of the data set, in any order.
 
         Raises:
-            DataError: the data set is not there or not whole.
+            DataError: the data set is missing or incomplete.
         """
         raise NotImplementedError
 
     def on_fault(self, fault: DataError) -> None:
-        """What `find_cases` does with a case that is not whole: stop. A check collects instead."""
+        """Raise the error of an incomplete case; `check` replaces this and collects faults."""
         raise fault
 
     def read(self, case: Case) -> Decoded:
-        """A case at its own size, its mask holding class ids."""
-        contents = [_read_bytes(file) for file in case.files]
+        """A case at its original size, with class ids in its mask.
+
+        Raises:
+            DataError: a file cannot be read, or has unexpected content.
+        """
+        contents = [self.read_file(file) for file in case.files]
         files = [Path(file) for file in case.files]
         image = self.read_image(contents[0], files[0])
         masks = [self.read_mask(*pair) for pair in zip(contents[1:], files[1:], strict=True)]
         digest = hashlib.sha256(b"".join(contents)).hexdigest()
-        return Decoded(image, self.merge_masks(case, masks), digest)
+        return Decoded(
+            image, self.merge_masks(case, masks), digest, tuple(self.find_notes(contents, files))
+        )
 
-    def show(self, place: int) -> tuple[Array, Array]:
-        """Image (H, W, C) and mask (H, W) at place ``place`` of ``cases``, at their own size.
+    def show(self, index: int) -> tuple[Array, Array]:
+        """Image (H, W, C) and mask (H, W) of case number ``index``, at their original size.
 
-        The mask comes out of the prepared store: a case's may be hundreds of files.
+        The mask is read from the prepared store, since a case may have hundreds of mask files. If
+        the image's file has changed or is missing, the prepared image is enlarged instead, because
+        a picture must not end a finished training with an error.
         """
-        case = self.cases[place]
-        if not case.files:
-            image = self.read(case).image
-        else:
-            image = self.read_image(_read_bytes(case.files[0]), Path(case.files[0]))
-        return image, self.prepared.original(place)
+        mask = self.prepared.original(index)
+        try:
+            image = self._read_shown(self.cases[index])
+        except (SegbenchError, OSError, ValueError) as error:
+            return self._show_prepared(index, " ".join(str(error).split())), mask
+        if image.shape[:2] != mask.shape:
+            reason = f"{self.cases[index].id}: its image has another size than when it was prepared"
+            return self._show_prepared(index, reason), mask
+        return image, mask
+
+    def _read_shown(self, case: Case) -> Array:
+        return self.read_picture(case.files[0]) if case.files else self.read(case).image
+
+    def _show_prepared(self, index: int, reason: str) -> Array:
+        if not self._has_warned:
+            self._has_warned = True  # once, because a whole folder may be missing
+            warnings.warn(
+                f"{reason}; pictures show it, and others like it, at the size of data.size",
+                stacklevel=2,
+            )
+        return resize_image(self.prepared.images[index], self.prepared.sizes[index])
+
+    def read_file(self, file: str | Path) -> bytes:
+        """The content of a regular file no larger than a picture of ``max_pixels``.
+
+        Raises:
+            DataError: the file cannot be read, is too large, or is not a regular file.
+        """
+        return read_file(file, max_bytes(self.max_pixels))
+
+    def read_picture(self, file: str | Path) -> Array:
+        """The picture (H, W, in_channels) in a file."""
+        return self.read_image(self.read_file(file), Path(file))
 
     def read_image(self, content: bytes, file: Path) -> Array:
         """A picture (H, W, in_channels) from a file's content."""
-        return decode_image(content, file, self.in_channels)
+        return decode_image(content, file, self.in_channels, **self.how)
 
     def read_mask(self, content: bytes, file: Path) -> Array:
-        """A mask file as grey values (H, W), a bit's being 0 and 255."""
-        return decode(content, file, "L")
+        """A mask as grey values (H, W) from a file's content; 1-bit files give 0 and 255."""
+        return decode_mask(content, file, "L", **self.how)
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The options of every decoding, as keyword arguments."""
+        return {"upright": self.exif == "apply", "max_pixels": self.max_pixels}
+
+    def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
+        """Phrases for what reading a case leaves out or changes; the first file is the image."""
+        return image_notices(contents[0], self.in_channels, **self.how)
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
-        """Class ids (H, W) from the mask files of a case; one file of class ids as it is."""
+        """Class ids (H, W) from the mask files of a case; by default the first mask."""
         return masks[0]
 
     def options(self) -> dict[str, Any]:
-        """Whatever beside the files decides the prepared images."""
-        names = ("size", "in_channels", "num_classes", "ignore_index")
-        return {name: getattr(self, name) for name in names}
+        """All settings that change the prepared images, by default the constructor's arguments."""
+        names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
+        given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
+        return given | {name: getattr(self, name) for name in names}
 
     # Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Decode, check and resize everything, once."""
+        """Decode, check and resize all cases, unless this was done before.
+
+        Raises:
+            DataError: the data set is missing, incomplete, or has faults.
+        """
         if self._prepared is not None:
             return
-        self.cases = sorted(self.find_cases(), key=lambda case: case.id)
-        self.make_parts(self.cases)  # what is wrong with a split is said before the long work
+        self.look()
         shape = (*self.size, self.in_channels)
-        if not any(case.files for case in self.cases):  # generated: nothing to keep
+        if not any(case.files for case in self.cases):  # generated images are not stored
             self._prepared = prepare_in_memory(self.cases, self._read_checked, shape, self._track)
             return
-        key = store_key(self.cases, self.options())
+        code = source_digest(type(self), SegmentationDataModule)
+        key = digest_of([VERSION, self.options(), code, self.contents.digest])
         folder = self.cache_folder() / f"{type(self).__name__.lower()}-{key}"
         self._prepared = prepare_on_disk(folder, self.cases, self._read_checked, shape, self._track)
 
+    def look(self) -> str:
+        """Find the cases and split them, without decoding.
+
+        Returns:
+            A fingerprint of 16 hexadecimal digits, which changes with the cases' ids, the content
+            of any file, the names of the classes, and the ids and groups in files that ``split``
+            and ``group`` name. It does not depend on the data set's path. It is empty for generated
+            images without a file of groups.
+
+        Raises:
+            DataError: the data set is missing or incomplete.
+            ConfigError, ValueError: the split does not fit the cases.
+        """
+        if not self.cases:
+            self._find()
+        split = self.split if isinstance(self.split, str) else list(self.split.values())
+        named = any(isinstance(part, str) and part != "val" for part in (split, *split))
+        parts = self.find_split() if named else None
+        facts = [self.contents.digest, self.class_names, parts]
+        in_table = self.group is not None and is_table(self.group)
+        if in_table:  # a regular expression is among the settings
+            facts.append(self.find_groups(self.cases))
+        return digest_of(facts) if self.contents.digest or in_table else ""
+
+    def _find(self) -> None:
+        read = self.__dict__.setdefault("_files_read", set())
+        with recorded_reads(read):
+            cases = sorted(self.find_cases(), key=lambda case: case.id)
+        self.make_parts(cases)  # errors in the split are reported before the images are decoded
+        own_reader = type(self).read is not SegmentationDataModule.read
+        if own_reader and cases and cases[0].files:
+            with recorded_reads(read):
+                self.read(cases[0])  # to record the files that it opens besides the case's own
+        cache = os.path.abspath(self.cache_folder()) + os.sep
+        others = {file for file in read if not file.startswith(cache)}
+        if others:  # to avoid making tens of thousands of paths absolute
+            others -= {os.path.abspath(file) for case in cases for file in case.files}
+        known = self.cache_folder() / f"{type(self).__name__.lower()}-hashes.json"
+        self.contents = read_contents(cases, others, self.root, known, self.read_file)
+        self.cases = cases
+
     def setup(self, stage: str | None = None) -> None:
-        """Open what is prepared and split it."""
+        """Open the prepared cases and split them.
+
+        Raises:
+            DataError: the data set has faults, or no mask has foreground.
+        """
         self.prepare_data()
         refuse_blank(self.prepared.masks, self.class_names, self.ignore_index)
+        self.groups = self.find_groups(self.cases)
         self.parts = self.make_parts(self.cases, self.prepared.labels, self.prepared.sizes)
+        if not self._has_printed_notes:
+            counted = count_notes([case.name for case in self.cases], self.prepared.notes)
+            facts = self.parts, self.prepared.labels, self.prepared.sizes
+            for text in (*(text for _, text in counted), *self.split_notices(self.cases, *facts)):
+                say(f"notice: {text}")
+            self._has_printed_notes = True
 
     @property
     def prepared(self) -> Prepared:
-        """The prepared cases."""
+        """The prepared cases; they are prepared at the first use."""
         if self._prepared is None:
             self.prepare_data()
         assert self._prepared is not None
         return self._prepared
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled and augmented by seed and epoch."""
-        cases = TrainingCases(self.prepared, self._part("train"), self.augment)
-        world, rank = 1, 0
-        if self.trainer is not None:
-            world, rank = self.trainer.world_size, self.trainer.global_rank
-        return self._loader(cases, EpochSampler(len(cases), self.seed, world, rank))
+    def train_dataloader(self) -> BatchLoader:
+        """Batches of the train part, shuffled and augmented by seed and epoch."""
+        cases = TrainingCases(self.prepared, self.indices("train"), self.augment)
+        if (trainer := self.trainer) is None:
+            return self._loader(cases, EpochSampler(len(cases), self.seed))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """The part that selects, at the network's size."""
-        return self._loader(PreparedCases(self.prepared, self._part("val")))
+        def ask_epoch() -> int:  # Lightning restores it before the order is drawn
+            progress: Any = trainer.fit_loop.epoch_progress.current
+            return int(progress.processed)
 
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """The part ``scored_part``, with the masks at their original sizes."""
-        part = self._part(self.scored_part)
+        world, rank = trainer.world_size, trainer.global_rank
+        return self._loader(cases, EpochSampler(len(cases), self.seed, world, rank, ask_epoch))
+
+    def val_dataloader(self) -> BatchLoader:
+        """Batches of the val part, at the network's size."""
+        return self._loader(PreparedCases(self.prepared, self.indices("val")))
+
+    def test_dataloader(self) -> BatchLoader:
+        """Batches of the part ``scored_part``, with masks at their original sizes as well."""
+        part = self.indices(self.scored_part)
         return self._loader(PreparedCases(self.prepared, part, originals=True))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Normalise on the device: a quarter of the bytes are moved, and none by the CPU."""
+        """Normalise on the device, so that only a quarter of the bytes are transferred."""
         return {**batch, "image": normalise(batch["image"]), "mask": batch["mask"].long()}
 
     # Helpers
 
     def pixel_counts(self) -> Tensor:
-        """Pixels of each class in the training part, at the network's size: (num_classes,)."""
+        """Pixels of each class in the train part at the network's size, (num_classes,)."""
         counts = torch.zeros(256, dtype=torch.int64)
-        for case in self._part("train"):
+        for case in self.indices("train"):
             for label, pixels in self.prepared.pixels[case]:
                 counts[label] += pixels
         return counts[: self.num_classes]
 
     def find_root(self) -> Path:
-        """The folder of the data set: ``root`` itself or the folder of its name inside.
+        """The folder of the data set: ``folder_name`` in ``root`` if it exists, else ``root``.
 
         Raises:
             DataError: neither exists.
@@ -230,21 +385,26 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         return found
 
     def cache_folder(self) -> Path:
-        """Where prepared images are kept."""
+        """The folder of the prepared images."""
         return self.cache or self.root / ".segbench"
 
     def split_record(self) -> dict[str, Any]:
-        """For ``split.json``: which case, with which files' hash, is in which part."""
-        hashes = self.prepared.sha256
+        """The content of ``split.json``: the cases of each part with their files' SHA-256."""
+        made = zip(self.cases, self.prepared.sha256, strict=True)
+        hashes = [self.contents.cases.get(case.id, drawn) for case, drawn in made]
+        known = [{}] * len(hashes) if self.groups is None else [{"group": g} for g in self.groups]
+        cases = [
+            {"id": case.id, "sha256": sha256, **group}
+            for case, sha256, group in zip(self.cases, hashes, known, strict=True)
+        ]
         return {
             "split_seed": self.split_seed,
             "stratify": self.stratify,
+            "group": self.group,
             "folds": self.folds,
             "fold": self.fold if self.folds else None,
-            "parts": {
-                name: [{"id": self.cases[i].id, "sha256": hashes[i]} for i in part]
-                for name, part in self.parts.items()
-            },
+            "parts": {name: [cases[i] for i in part] for name, part in self.parts.items()},
+            "files": dict(self.contents.files),
         }
 
     def _read_checked(self, case: Case) -> Decoded:
@@ -255,46 +415,57 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
     def _track(self, decoded: Iterable[Decoded], total: int) -> Iterable[Decoded]:
         return track(decoded, total, f"preparing {total} images")
 
-    def _part(self, name: str) -> list[int]:
+    def indices(self, part: str) -> list[int]:
+        """The indices in ``cases`` of a part's cases; of all cases for ``all``."""
         if not self.parts:
             self.setup()
-        return self.parts[name]
+        return list(range(len(self.cases))) if part == "all" else self.parts[part]
 
-    def _loader(
-        self, cases: PreparedCases, sampler: EpochSampler | None = None
-    ) -> DataLoader[Batch]:
+    def _loader(self, cases: PreparedCases, sampler: EpochSampler | None = None) -> BatchLoader:
         workers = self.num_workers
         if workers is None:
             on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
             workers = processes_for(cases) if on_gpu else 0
-        if workers and not cases.originals:
-            shape = cases.prepared.images.shape[1:]
-            cases.ring = Ring(workers, self.batch_size, shape)
-        return DataLoader(
+        workers = workers_with_room(workers, cases.batch_bytes(self.batch_size))
+        return BatchLoader(
             cases,
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=workers,
             prefetch_factor=PREFETCH if workers else None,
-            collate_fn=as_it_is,
+            multiprocessing_context=START if workers else None,
+            collate_fn=hand_over,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=start_loading,
+            # a separate one, so that the number of workers does not change the global one
+            generator=torch.Generator(),
         )
+
+
+def _recording(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that records its arguments, and the paths of the files that it reads."""
+
+    @functools.wraps(init)
+    def recording(self: SegmentationDataModule, *values: Any, **options: Any) -> None:
+        if "_arguments" not in vars(self):
+            bound = inspect.signature(init).bind(self, *values, **options)
+            bound.apply_defaults()
+            named = {p.name: p.kind for p in bound.signature.parameters.values()}
+            rest = next(
+                (n for n, kind in named.items() if kind is inspect.Parameter.VAR_KEYWORD), ""
+            )
+            given = dict(list(bound.arguments.items())[1:])
+            self._arguments = {**given.pop(rest, {}), **given}
+        with recorded_reads(vars(self).setdefault("_files_read", set())):
+            init(self, *values, **options)
+
+    return recording
 
 
 def _make_augment(transforms: Mapping[str, Any] | None, seed: int) -> Augment | None:
     if not transforms:
         return None
-    from segbench.data.augment import Augmentation  # albumentations takes a second to import
+    from segbench.data.store.augment import Augmentation  # albumentations takes a second to import
 
     return Augmentation(transforms, seed)
-
-
-def _read_bytes(file: str) -> bytes:
-    try:
-        with open(file, "rb") as opened:
-            return opened.read()
-    except OSError as error:
-        raise DataError(
-            f"{file}: cannot be read ({error.strerror}); mend the file or remove its case"
-        ) from error

@@ -1,4 +1,4 @@
-"""Fetching published archives: checked, gone on with after an interruption, unpacked safely."""
+"""Downloads published archives: resumes, checks the MD5, and unpacks safely."""
 
 import hashlib
 import http.client
@@ -14,46 +14,52 @@ from pathlib import Path
 from filelock import FileLock
 
 from segbench.errors import DataError
+from segbench.text.screen import say
 
 ATTEMPTS = 4
 PAUSE = 2.0  # seconds before the second attempt, doubled for each further one
-TIMEOUT = 60.0  # seconds without a byte
+TIMEOUT = 60.0  # seconds without receiving a byte
 _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar archive: where it lies and the MD5 that its publisher, or torchvision, gives."""
+    """A tar archive on the web.
+
+    Args:
+        url: its address.
+        md5: its MD5 as published, or as in torchvision, 32 hexadecimal digits.
+    """
 
     url: str
     md5: str
 
     @property
     def name(self) -> str:
-        """Its file's name."""
+        """The last part of the URL, as the file's name."""
         return self.url.rsplit("/", 1)[-1]
 
 
 def fetch(archives: Sequence[Archive], folder: Path) -> None:
-    """Make ``folder`` from what the archives hold; whole, or not at all.
+    """Download archives and unpack them to ``folder``, which is created only when complete.
 
-    What has come so far lies in ``<folder>.download`` until then, and the next call goes on.
+    Until then the downloaded files are in ``<folder>.download``, and the next call resumes.
 
     Raises:
-        DataError: an archive cannot be had, is not the published one, or would write elsewhere.
+        DataError: an archive cannot be downloaded, has another MD5, or would write elsewhere.
     """
     staging = folder.with_name(f"{folder.name}.download")
     try:
         staging.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"{staging}: cannot be made ({error.strerror}); data.root=… names another place"
+            f"{staging}: cannot be made ({error.strerror}); data.root=… names another folder"
         ) from error
     with FileLock(folder.with_name(f"{folder.name}.download.lock")):
         if folder.is_dir():  # another process has fetched it meanwhile
             return
         unpacked = staging / "unpacked"
-        shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed one
+        shutil.rmtree(unpacked, ignore_errors=True)  # left by a killed process
         for archive in archives:
             extract(download(archive, staging), unpacked)
         unpacked.rename(folder)
@@ -61,15 +67,15 @@ def fetch(archives: Sequence[Archive], folder: Path) -> None:
 
 
 def download(archive: Archive, folder: Path) -> Path:
-    """The archive's file in ``folder``, fetched unless it is there already.
+    """The archive's file in ``folder``, downloaded unless it exists.
 
     Raises:
-        DataError: it cannot be had, or its MD5 is another.
+        DataError: the file cannot be downloaded, or has another MD5.
     """
     file, partial = folder / archive.name, folder / f"{archive.name}.part"
     if file.is_file() and _md5(file) == archive.md5:
         return file
-    print(f"downloading {archive.url}", flush=True)
+    say(f"downloading {archive.url}")
     reason = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -78,7 +84,9 @@ def download(archive: Archive, folder: Path) -> Path:
             _receive(archive.url, partial)
         except urllib.error.HTTPError as error:
             reason = f"HTTP {error.code} {error.reason}"
-            partial.unlink(missing_ok=True)  # 416, say: what is there is no beginning of it
+            partial.unlink(
+                missing_ok=True
+            )  # for example 416: the partial file is not its beginning
             if error.code in (401, 403, 404, 410):
                 break
         except (OSError, http.client.HTTPException) as error:
@@ -96,7 +104,7 @@ def download(archive: Archive, folder: Path) -> Path:
 
 
 def _receive(url: str, partial: Path) -> None:
-    """Append to ``partial`` what it lacks, or write it anew where the server sends all."""
+    """Append the missing bytes to ``partial``, or replace it if the server sends all bytes."""
     start = partial.stat().st_size if partial.is_file() else 0
     headers = {"User-Agent": "segbench", **({"Range": f"bytes={start}-"} if start else {})}
     request = urllib.request.Request(url, headers=headers)
@@ -113,10 +121,10 @@ def _receive(url: str, partial: Path) -> None:
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack a tar archive into ``folder``, and nowhere else.
+    """Unpack a tar archive into ``folder``.
 
     Raises:
-        DataError: it is damaged, or holds a file or a link that would lead outside.
+        DataError: the archive is damaged, or has a file or link that leads outside ``folder``.
     """
     try:
         with tarfile.open(archive) as tar:

@@ -1,7 +1,7 @@
 """2018 Data Science Bowl, stage 1 (BBBC038): nuclei in microscopy images of nine sizes.
 
 Caicedo et al., Nature Methods 16 (2019). Layout, as published:
-``stage1_train/<id>/images/<id>.png`` and ``stage1_train/<id>/masks/*.png``, one for each nucleus.
+``stage1_train/<id>/images/<id>.png`` and ``stage1_train/<id>/masks/*.png``, one per nucleus.
 """
 
 import os
@@ -10,13 +10,14 @@ from typing import ClassVar
 import numpy as np
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.prepared import Case
-from segbench.data.transforms import Array
+from segbench.data.files import is_folder, list_names, scan
+from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 
 
 class DSB2018DataModule(SegmentationDataModule):
-    """Nuclei against background; the instance masks of an image are merged."""
+    """Nuclei and background; the instance masks of an image are merged."""
 
     folder_name: ClassVar[str] = "dsb2018"
     source: ClassVar[str] = (
@@ -29,15 +30,14 @@ class DSB2018DataModule(SegmentationDataModule):
         stage = self.find_root() / "stage1_train"
         if not stage.is_dir():
             raise DataError(f"{stage}: no such folder; {self.source}")
-        folders = [entry for entry in os.scandir(stage) if entry.is_dir()]
+        folders = [entry for entry in scan(stage) if is_folder(entry)]
         if not folders:
             raise DataError(f"{stage}: holds no cases; {self.source}")
         return [case for case in map(self._find_case, folders) if case]
 
     def _find_case(self, folder: os.DirEntry[str]) -> Case | None:
         image, masks = f"{folder.path}/images/{folder.name}.png", f"{folder.path}/masks"
-        names = os.listdir(masks) if os.path.isdir(masks) else []
-        names = sorted(name for name in names if name.endswith(".png"))
+        names = list_names(masks, ".png") if os.path.isdir(masks) else []
         if not os.path.isfile(image):
             fault = f"{image}: missing; restore it or remove {folder.path}"
         elif not names:
@@ -48,7 +48,7 @@ class DSB2018DataModule(SegmentationDataModule):
         return None
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
-        """1 wherever any of the nuclei's masks is set."""
+        """Class ids (H, W): 1 where any mask of a nucleus is set, else 0."""
         for file, mask in zip(case.masks, masks, strict=True):
             if mask.shape != masks[0].shape:
                 raise DataError(

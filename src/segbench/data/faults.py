@@ -1,8 +1,9 @@
-"""What can be wrong with a case, in words that `check` and training share.
+"""The faults that a case can have, with messages that `check` and training share.
 
-An error would corrupt a result; a notice is worth a look and harms nothing.
+An error would corrupt results; a notice may point to a mistake, but is harmless.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,18 +11,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from segbench.data.prepared import Case, Decoded
-from segbench.data.transforms import Array
+from segbench.data.store.prepared import Case, Decoded
+from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 
 EMPTY = "empty mask"
-_BLACK_AND_WHITE = "Of black-and-white masks say so: data.mask_values='[0, 255]' (data=folder)"
+_BLACK_AND_WHITE = "Black-and-white masks need data.mask_values='[0, 255]' (data=folder)"
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault; the message begins with the file and ends with the way out."""
+    """One fault; the message begins with the file and ends with what to do."""
 
     severity: Literal["error", "notice"]
     kind: str
@@ -30,35 +31,50 @@ class Problem:
 
 
 def label_counts(mask: Array) -> Counts:
-    """How many pixels of a mask have each label: (256,)."""
+    """The number of pixels of a mask (H, W) with each label, (256,)."""
     return np.bincount(mask.ravel(), minlength=256)
 
 
 def case_problems(
     case: Case, decoded: Decoded, class_names: Sequence[str], ignore_index: int
 ) -> list[Problem]:
-    """What is wrong with a case that can be read."""
+    """The faults of a case that can be read."""
     problems = []
     file = str(case.masks[0] if case.masks else case.id)
     image, mask = decoded.image.shape[1::-1], decoded.mask.shape[::-1]
     if image != mask:
         text = f"the mask is {mask} (width, height), its image {image}; both must have one size"
+        text += "".join(f". The image was {note}" for note in decoded.notes if "EXIF" in note)
         problems.append(Problem("error", "size", file, f"{file}: {text}"))
     counts = label_counts(decoded.mask)
     if foreign := _foreign_labels(counts, class_names, ignore_index):
         problems.append(Problem("error", "label", file, f"{file}: {foreign}"))
     elif is_blank(counts, ignore_index):
-        text = "the mask is empty; mend it unless the image shows nothing but background"
+        text = "the mask is empty; correct it unless the image shows nothing but background"
         if counts[ignore_index]:
             text = f"the mask holds 0 and {ignore_index} alone. {_ignored(ignore_index)}"
         problems.append(Problem("notice", EMPTY, file, f"{file}: {text}"))
     return problems
 
 
+def count_notes(pictures: Sequence[str], notes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """For each distinct note the first picture that has it, and a text with their number."""
+    first: dict[str, str] = {}
+    counts = Counter[str]()
+    for picture, found in zip(pictures, notes, strict=True):
+        for note in found:
+            first.setdefault(note, picture)
+            counts[note] += 1
+    return [
+        (first[note], f"{count} of {len(pictures)} pictures, the first {first[note]}: {note}")
+        for note, count in counts.items()
+    ]
+
+
 def refuse_faulty(
     case: Case, decoded: Decoded, class_names: Sequence[str], ignore_index: int
 ) -> None:
-    """What training asks of each case.
+    """Refuse a case with an error, in training.
 
     Raises:
         DataError: the first of the case's errors.
@@ -69,10 +85,10 @@ def refuse_faulty(
 
 
 def refuse_blank(masks: Iterable[Array], class_names: Sequence[str], ignore_index: int) -> None:
-    """What training asks of all masks together; it stops looking at the first with foreground.
+    """Refuse masks of which none has foreground; stops at the first one that has.
 
     Raises:
-        DataError: no mask has any.
+        DataError: no mask has foreground.
     """
     total = np.zeros(256, np.int64)
     for mask in masks:
@@ -83,12 +99,12 @@ def refuse_blank(masks: Iterable[Array], class_names: Sequence[str], ignore_inde
 
 
 def is_blank(counts: Counts, ignore_index: int) -> bool:
-    """Whether nothing but background and ignored pixels was counted."""
+    """Whether only background and ignored pixels were counted."""
     return bool(counts.sum() == counts[sorted({0, ignore_index})].sum())
 
 
 def blank_message(counts: Counts, class_names: Sequence[str], ignore_index: int) -> str:
-    """What to say of masks that hold no foreground at all."""
+    """The message about masks without any foreground."""
     text = f"data: no mask shows {' or '.join(class_names[1:])}"
     if not counts[ignore_index]:
         return f"{text}, only 0 (background): check that these are the masks"

@@ -1,8 +1,9 @@
-"""A user's own pictures: ``images/`` and ``masks/`` with equal names, in one of three layouts.
+"""A user's own pictures, as ``images/`` and ``masks/`` with equal names, in one of these layouts.
 
 1. ``masks/<name>.png``: class ids (indexed or grey), grey values, or the colours of a palette.
 2. ``masks/<class>/<name>.png``: a black-and-white mask for each class that the image shows.
 3. ``train/``, ``val/`` and ``test/``, each with ``images/`` and ``masks/`` of either kind.
+4. ``images/train/``, ``images/val/``, ``images/test/``, and the same folders in ``masks/``.
 """
 
 import os
@@ -11,16 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from segbench.data.base import SegmentationDataModule
+from segbench.data.files import SUFFIXES, find_pictures, is_folder, scan
 from segbench.data.mask_files import Palette, check_palette, check_values, label, read_ids, read_set
-from segbench.data.prepared import Case
+from segbench.data.pictures import decode_image, holds_loss
 from segbench.data.splits import PARTS, Part
-from segbench.data.transforms import Array, decode_image
+from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
 _LAYOUT = (
-    "expected images/ and masks/ with equal names, or train/, val/ and test/ with both in each"
+    "expected images/ and masks/ with equal names; or train/, val/ and test/ with both in each, or "
+    "in each of both"
 )
+_BLURRED = (
+    "masks saved with loss (JPEG), set where they are brighter than half; PNG keeps their edges"
+)
+# Folders that are parts of the split, by their names in lower case.
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class FolderDataModule(SegmentationDataModule):
@@ -31,9 +43,13 @@ class FolderDataModule(SegmentationDataModule):
         mask_values: the grey value of each class in a mask, such as [0, 255]; None: class ids.
         palette: the colour [r, g, b] of each class by its name, ``ignore`` for ignored pixels;
             None: masks are not coloured.
-        white: the value of a 16-bit grey image that becomes 255.
-        options: those of `SegmentationDataModule`. Folders train, val and test are the split;
-            where val or test is not among them, ``split`` says how train is shared.
+        white: the value of 16-bit grey images that becomes 255, 1 to 65535.
+        exif: ``apply`` or ``ignore``, see `SegmentationDataModule`.
+        options: those of `SegmentationDataModule`. Folders train, val and test are the split; if
+            val or test is missing, ``split`` tells how train is divided.
+
+    Raises:
+        ConfigError: an option has a wrong value, or mask_values and palette are both given.
     """
 
     source = _LAYOUT
@@ -45,9 +61,10 @@ class FolderDataModule(SegmentationDataModule):
         mask_values: Sequence[int] | None = None,
         palette: Palette | None = None,
         white: int = 65535,
+        exif: str = "apply",
         **options: Any,
     ) -> None:
-        super().__init__(root=root, **options)
+        super().__init__(root=root, exif=exif, **options)
         if mask_values is not None and palette is not None:
             raise ConfigError("data.mask_values and data.palette: a mask has one of them; give one")
         if not 0 < white <= 65535:
@@ -59,45 +76,68 @@ class FolderDataModule(SegmentationDataModule):
         self._given: dict[str, list[str]] = {}  # the ids in the folders train, val and test
 
     def find_cases(self) -> list[Case]:
-        """One case for each image with its mask; the id is the image's path without suffix."""
+        """A case for each image with a mask; its id is the image's path without suffix."""
         root = self.find_root()
         self._labels, self._given = {}, {}
-        parts = [part for part in PARTS if (root / part).is_dir()]
-        if parts and (root / "images").is_dir():
+        outer, inner = _find_parts(root), _find_parts(root / "images")
+        if outer and (root / "images").is_dir():
+            beside = next(iter(outer.values()))
             raise DataError(
-                f"{root}: images/ and {parts[0]}/ beside each other; {_LAYOUT}; move one away"
+                f"{root}: images/ and {beside}/ beside each other; {_LAYOUT}; move one away"
             )
-        cases = [] if parts else self._find_in(root, "")
-        for part in parts:
-            found = self._find_in(root / part, f"{part}/")
+        if not outer and not inner:
+            return self._find_in(root / "images", root / "masks", "")
+        if inner:
+            self._check_inner(root, inner)
+        cases = []
+        for part, name in (outer or inner).items():
+            pair = [root / name / "images", root / name / "masks"]
+            if inner:
+                pair = [root / "images" / name, root / "masks" / name]
+            found = self._find_in(pair[0], pair[1], f"{name}/")
             self._given[part] = [case.id for case in found]
             cases += found
         return cases
 
-    def _find_in(self, folder: Path, prefix: str) -> list[Case]:
-        """The cases of one pair of ``images`` and ``masks``."""
-        for name in ("images", "masks"):
-            if not (folder / name).is_dir():
-                raise DataError(f"{folder / name}: no such folder; {_LAYOUT}")
-        images, masks = self._pictures(folder / "images"), self._find_masks(folder)
-        if not images:
-            raise DataError(f"{folder / 'images'}: holds no pictures ({', '.join(SUFFIXES)})")
-        for stem in sorted(set(masks) - set(images)):
-            text = f"no image {folder / 'images' / stem}.*; restore it or remove the mask"
-            self.on_fault(DataError(f"{masks[stem][0]}: {text}"))
-        for stem in sorted(set(images) - set(masks)):
-            text = f"no mask {folder / 'masks' / stem}.*; masks are named as their images are"
-            self.on_fault(DataError(f"{images[stem]}: {text}"))
-        both = sorted(set(images) & set(masks))
-        return [Case(prefix + stem, (images[stem], *masks[stem])) for stem in both]
+    def _check_inner(self, root: Path, parts: Mapping[str, str]) -> None:
+        """Refuse folders in ``images/`` that may have another meaning than the split."""
+        there = ", ".join(f"{name}/" for name in parts.values())
+        for folder in filter(Path.is_dir, (root / "images", root / "masks")):
+            others = [
+                entry.name
+                for entry in scan(folder)
+                if entry.name not in parts.values()
+                and (is_folder(entry) or entry.name.lower().endswith(SUFFIXES))
+            ]
+            if others:
+                raise DataError(
+                    f"{folder}: {others[0]} beside {there}, which are the split by their names; "
+                    "move it into one of them, or give folders that are no parts other names"
+                )
 
-    def _find_masks(self, folder: Path) -> dict[str, list[str]]:
-        """The mask files of each image, one of them or one for each class."""
-        images, masks = folder / "images", folder / "masks"
-        names = [e.name for e in os.scandir(masks) if e.is_dir() and not e.name.startswith(".")]
+    def _find_in(self, images: Path, masks: Path, prefix: str) -> list[Case]:
+        """The cases of a pair of folders with images and masks."""
+        for folder in (images, masks):
+            if not folder.is_dir():
+                raise DataError(f"{folder}: no such folder; {_LAYOUT}")
+        pictures, found = self._by_stem(images), self._find_masks(images, masks)
+        if not pictures:
+            raise DataError(f"{images}: holds no pictures ({', '.join(SUFFIXES)})")
+        for stem in sorted(set(found) - set(pictures)):
+            text = f"no image {images / stem}.*; restore it or remove the mask"
+            self.on_fault(DataError(f"{found[stem][0]}: {text}"))
+        for stem in sorted(set(pictures) - set(found)):
+            text = f"no mask {masks / stem}.*; masks are named as their images are"
+            self.on_fault(DataError(f"{pictures[stem]}: {text}"))
+        both = sorted(set(pictures) & set(found))
+        return [Case(prefix + stem, (pictures[stem], *found[stem])) for stem in both]
+
+    def _find_masks(self, images: Path, masks: Path) -> dict[str, list[str]]:
+        """The mask files of each image: one file, or one for each class."""
+        names = [entry.name for entry in scan(masks) if is_folder(entry)]
         classes = [name for name in names if not (images / name).is_dir()]
         if not classes:
-            return {stem: [file] for stem, file in self._pictures(masks).items()}
+            return {stem: [file] for stem, file in self._by_stem(masks).items()}
         labels = {"ignore": self.ignore_index}
         labels |= {name: k for k, name in enumerate(self.class_names)}
         found: dict[str, list[str]] = {}
@@ -107,60 +147,85 @@ class FolderDataModule(SegmentationDataModule):
                     f"{masks / name}: no class of this name in data.class_names="
                     f"{self.class_names}; name it there, or move the folder away"
                 )
-            for stem, file in self._pictures(masks / name).items():
+            for stem, file in self._by_stem(masks / name).items():
                 found.setdefault(stem, []).append(file)
                 self._labels[file] = labels[name]
         return found
 
-    def _pictures(self, folder: Path) -> dict[str, str]:
+    def _by_stem(self, folder: Path) -> dict[str, str]:
         """Picture files below a folder by their paths in it without suffix."""
         found: dict[str, str] = {}
-        for where, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            for name in names:
-                stem, suffix = os.path.splitext(name)
-                if suffix.lower() not in SUFFIXES or name.startswith("."):
-                    continue
-                file = os.path.join(where, name)
-                key = Path(where, stem).relative_to(folder).as_posix()
-                if key in found:
-                    self.on_fault(DataError(f"{file}: {found[key]} has its name; remove one"))
-                found[key] = file
+        for file in find_pictures(folder, self.on_fault):
+            key = Path(os.path.splitext(file)[0]).relative_to(folder).as_posix()
+            if key in found:
+                self.on_fault(DataError(f"{file}: {found[key]} has its name; remove one"))
+            found[key] = file
         return found
 
     def find_split(self) -> Mapping[str, Part]:
-        """The folders train, val and test, where they are there; else the split asked for."""
+        """The split by the folders train, val and test; without them the split of the config.
+
+        Raises:
+            ConfigError: ``split`` names other cases for a part than its folder holds.
+        """
         asked = super().find_split()
         if not self._given:
             return asked
         if "train" not in self._given:
             raise DataError(f"{self.root / 'train'}: no such folder; {_LAYOUT}")
+        for part, ids in self._given.items():
+            wanted = asked.get(part)
+            if isinstance(wanted, Sequence) and sorted(map(str, wanted)) != sorted(ids):
+                raise ConfigError(
+                    f"data.split: {part} names other cases than the folder {part} holds; give the "
+                    "folders other names, or leave data.split as it is"
+                )
         open_parts = [name for name in PARTS if name not in self._given]
         if not open_parts:
             return self._given
-        shares = {name: asked[name] for name in ("train", *open_parts)}
-        numbers = [value for value in shares.values() if isinstance(value, int | float)]
+        fractions = {name: asked[name] for name in ("train", *open_parts)}
+        numbers = [value for value in fractions.values() if isinstance(value, int | float)]
         if any(isinstance(value, float) for value in numbers):
-            shares = {name: v / sum(numbers) for name, v in shares.items()}  # type: ignore[operator]
-        return {**self._given, **shares}
+            fractions = {name: v / sum(numbers) for name, v in fractions.items()}  # type: ignore[operator]
+        return {**self._given, **fractions}
 
     def read_image(self, content: bytes, file: Path) -> Array:
         """A picture (H, W, in_channels) from a file's content."""
-        return decode_image(content, file, self.in_channels, self.white, upright=True)
+        return decode_image(content, file, self.in_channels, self.white, **self.how)
 
     def read_mask(self, content: bytes, file: Path) -> Array:
-        """Class ids (H, W) of a mask; of one that shows a single class, where it is set."""
+        """Class ids (H, W) of a mask; 0 or 1 for a mask of a single class."""
         if str(file) in self._labels:
-            return read_set(content, file)
-        return read_ids(content, file, self.values, self.palette, self.ignore_index)
+            return read_set(content, file, **self.how)
+        return read_ids(content, file, self.values, self.palette, self.ignore_index, **self.how)
+
+    def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
+        """Phrases for what reading a case leaves out or changes; the first file is the image."""
+        blurred = any(map(holds_loss, contents[1:])) and str(files[1]) in self._labels
+        return [*super().find_notes(contents, files), *([_BLURRED] if blurred else [])]
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
-        """Class ids; where classes overlap, the later one in ``class_names`` stands."""
+        """Class ids (H, W); where classes overlap, the later one in ``class_names`` wins."""
         if case.files[1] not in self._labels:
             return masks[0]
         return label(case.masks, masks, [self._labels[file] for file in case.files[1:]])
 
-    def options(self) -> dict[str, Any]:
-        """Whatever beside the files decides the prepared images."""
-        own = {"values": self.values, "palette": self.palette, "white": self.white}
-        return {**super().options(), **own, "class_names": self.class_names}
+
+def _find_parts(folder: Path) -> dict[str, str]:
+    """The names of the folders of train, val and test, by part and in this order.
+
+    Raises:
+        DataError: two folders are the same part.
+    """
+    found: dict[str, str] = {}
+    for entry in scan(folder) if folder.is_dir() else []:
+        part = _PARTS.get(entry.name.lower())
+        if part is None or not is_folder(entry):
+            continue
+        if part in found:
+            raise DataError(
+                f"{folder}: {found[part]}/ and {entry.name}/ are both the {part} part by their "
+                "names; keep one of them"
+            )
+        found[part] = entry.name
+    return {part: found[part] for part in PARTS if part in found}

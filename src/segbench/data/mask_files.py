@@ -1,12 +1,15 @@
-"""The ways in which mask files say what each pixel is: class ids, grey values, colours, or bits."""
+"""Decodes mask files with class ids, grey values, colours, or one class per file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from segbench.data.transforms import Array, decode
+from segbench.data.options import as_texts
+from segbench.data.pictures import decode_mask, holds_loss
+from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
 
 Palette = Mapping[str, Sequence[int]]
@@ -17,7 +20,7 @@ def check_values(values: Sequence[int] | None, num_classes: int) -> list[int] | 
     """``data.mask_values`` as a plain list.
 
     Raises:
-        ConfigError: not one grey value for each class.
+        ConfigError: there is not one distinct grey value for each class.
     """
     if values is None:
         return None
@@ -36,10 +39,12 @@ def check_palette(
     """``data.palette`` as labels by colours r·2¹⁶ + g·2⁸ + b.
 
     Raises:
-        ConfigError: a class without a colour, a colour without a class, or no colour at all.
+        ConfigError: a class has no colour, a colour has no class, or a colour is not [r, g, b].
     """
     if palette is None:
         return None
+    names = as_texts(palette, "data.palette")
+    palette = dict(zip(names, palette.values(), strict=True))
     labels = {"ignore": ignore_index} | {name: k for k, name in enumerate(class_names)}
     wrong = [n for n, colour in palette.items() if n not in labels or len(list(colour)) != 3]
     missing = [name for name in class_names if name not in palette]
@@ -47,7 +52,7 @@ def check_palette(
     if wrong or missing or len(found) < len(palette):
         raise ConfigError(
             f"data.palette: expected a different [r, g, b] for each of {list(class_names)} (and "
-            f"for ignore), got {[str(name) for name in palette]}"
+            f"for ignore), got {names}"
         )
     return found
 
@@ -63,16 +68,26 @@ def read_ids(
     values: list[int] | None,
     palette: dict[int, int] | None,
     ignore_index: int,
+    **how: Any,
 ) -> Array:
-    """Class ids (H, W) of a mask that holds them, grey values for them, or colours.
+    """Class ids (H, W) of a mask with class ids, grey values or colours.
+
+    Args:
+        content: the file's content.
+        file: its name, for messages.
+        values: the grey value of each class, or None.
+        palette: labels by colour, as `check_palette` returns them, or None.
+        ignore_index: the label of ignored pixels.
+        how: options of `decode_mask`.
 
     Raises:
-        DataError: a value or colour that stands for nothing.
+        DataError: the mask has a value or colour without a class.
     """
     if palette is not None:
-        stored = decode(content, file, "RGB").astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+        colours = decode_mask(content, file, "RGB", **how).astype(np.int64)
+        stored = colours @ np.array([1 << 16, 1 << 8, 1])
         return _translate(stored, palette, file, "data.palette")
-    stored = _one_channel(decode(content, file), file).astype(np.int64)
+    stored = _one_channel(decode_mask(content, file, **how), file).astype(np.int64)
     if values is not None:
         if stored.max() == 1 and 1 not in values and len(values) == 2:  # a file of one bit
             stored = stored * max(values)
@@ -87,7 +102,7 @@ def read_ids(
 
 
 def _one_channel(stored: npt.NDArray[np.generic], file: Path) -> npt.NDArray[np.generic]:
-    """The one channel (H, W) of a grey mask, however it is stored."""
+    """The channel (H, W) of a grey mask, which may be stored with several equal channels."""
     if stored.dtype.kind == "f":
         raise DataError(f"{file}: floating-point numbers; expected 8 or 16 bits: convert the file")
     if stored.ndim == 2:
@@ -105,35 +120,41 @@ def _one_channel(stored: npt.NDArray[np.generic], file: Path) -> npt.NDArray[np.
 def _translate(
     stored: npt.NDArray[np.int64], known: Mapping[int, int], file: Path, option: str
 ) -> Array:
-    found, places = np.unique(stored, return_inverse=True)
+    found, indices = np.unique(stored, return_inverse=True)
     foreign = [value for value in found.tolist() if value not in known]
     if foreign:
         if option == "data.palette":
             foreign = [[v >> 16, v >> 8 & 255, v & 255] for v in foreign[:_SHOWN]]
         raise DataError(
             f"{file}: {foreign[:_SHOWN]} in the mask, which {option} does not name; complete it, "
-            "or mend the mask (JPEG blurs labels: PNG keeps them)"
+            "or correct the mask"
         )
     labels = np.array([known[value] for value in found.tolist()], np.uint8)
-    return labels[places].reshape(stored.shape)
+    return labels[indices].reshape(stored.shape)
 
 
-def read_set(content: bytes, file: Path) -> Array:
-    """Where (H, W) the mask of a single class is set: 0 or 1."""
-    stored = _one_channel(decode(content, file), file)
+def read_set(content: bytes, file: Path, **how: Any) -> Array:
+    """A mask (H, W) of a single class as 0 and 1; ``how`` are options of `decode_mask`."""
+    stored = _one_channel(decode_mask(content, file, blurred=True, **how), file)
     top = 65535 if stored.dtype.itemsize > 1 else 255
     values = stored.astype(np.int64)
     found = np.unique(values)
-    two = len(found) == 1 or (len(found) == 2 and found[0] == 0)
+    exact = not holds_loss(content)  # after lossy compression black is not exactly 0
+    two = exact and (len(found) == 1 or (len(found) == 2 and found[0] == 0))
     is_set: Array = (values > (0 if two else top // 2)).astype(np.uint8)
     return is_set
 
 
 def label(files: Sequence[Path], masks: Sequence[Array], labels: Sequence[int]) -> Array:
-    """Class ids from masks of one class each; the later of two that overlap stands.
+    """Class ids (H, W) from masks of one class each; where two overlap, the later one wins.
+
+    Args:
+        files: the masks' files, for messages.
+        masks: (H, W) each, 0 or 1.
+        labels: the class id of each mask.
 
     Raises:
-        DataError: masks of different sizes.
+        DataError: the masks have different sizes.
     """
     merged = np.zeros_like(masks[0])
     for file, mask, number in zip(files, masks, labels, strict=True):

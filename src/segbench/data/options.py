@@ -1,18 +1,60 @@
-"""What options every data set takes, checked before any file is looked at."""
+"""Checks the options of data sets before any file is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 
-from segbench.errors import ConfigError
+from segbench.errors import ConfigError, printable
 
 STRATA = ("classes", "size", "name")
+MOST_PIXELS = 1 << 30  # the limit of OpenCV, which decodes the prepared masks
+MOST_CLASSES = 255  # masks have 8 bits, and one of their 256 values is the ignored label
+
+
+def as_texts(values: Iterable[object], option: str) -> list[str]:
+    """Names or ids as text; a whole number becomes its digits.
+
+    YAML reads ``off`` as false, ``1e3`` as 1000.0 and ``null`` as None. Such values are refused,
+    because the text that the user typed is not known.
+
+    Args:
+        values: the values that YAML gave.
+        option: the name of the option, for messages.
+
+    Raises:
+        ConfigError: a value is neither text nor a whole number, is empty, or has control
+            characters.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise ConfigError(f"{option}={values!r}: expected a list, such as {option}='[a,b]'")
+    found = list(values)
+    for value in found:
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole and not isinstance(value, str):
+            quoted = ",".join(f'"{_SPELT.get(str(each), each)}"' for each in found)
+            raise ConfigError(
+                f"{option}: {_SPELT.get(str(value), value)} without quotes is not text in YAML; "
+                f"quote it, such as {option}='[{quoted}]'"
+            )
+        if isinstance(value, str) and (not value.strip() or printable(value) != value):
+            raise ConfigError(f"{option}: {value!r} is empty, or holds control characters")
+    return [str(value) for value in found]
+
+
+# The most likely spelling of YAML's values that are not text.
+_SPELT = {"True": "on", "False": "off", "None": "null"}
 
 
 def check_classes(names: Sequence[str], num_classes: int, ignore_index: int) -> None:
-    """Refuse names, their number and the ignored label where they do not agree.
+    """Refuse class names, their number and an ignored label that do not fit each other.
 
     Raises:
-        ConfigError: naming the option.
+        ConfigError: an option has a wrong value; the text names it.
     """
+    if len(names) > MOST_CLASSES:
+        raise ConfigError(
+            f"data.class_names: {len(names)} classes; at most {MOST_CLASSES} are possible, since "
+            "masks have 8 bits and one value is data.ignore_index; merge some of them"
+        )
     if num_classes != len(names) or num_classes < 2 or len(set(names)) < len(names):
         raise ConfigError(
             f"data.num_classes={num_classes} but data.class_names={list(names)}: one name for each "
@@ -28,10 +70,10 @@ def check_classes(names: Sequence[str], num_classes: int, ignore_index: int) -> 
 def check_loading(
     batch_size: int, num_workers: int | None, in_channels: int, stratify: str | None
 ) -> None:
-    """Refuse what no data set can load.
+    """Refuse options of loading that no data set accepts.
 
     Raises:
-        ConfigError: naming the option.
+        ConfigError: an option has a wrong value; the text names it.
     """
     if batch_size < 1 or (num_workers or 0) < 0:
         raise ConfigError(
@@ -47,11 +89,24 @@ def check_loading(
         raise ConfigError(f"data.stratify={stratify}: expected null, {', '.join(STRATA)}")
 
 
-def as_size(size: int | Sequence[int]) -> tuple[int, int]:
-    """(height, width) of one number or two.
+def check_reading(exif: str, max_pixels: int, option: str = "data.max_pixels") -> None:
+    """Refuse wrong options of reading pictures.
 
     Raises:
-        ValueError: not one or two positive integers.
+        ConfigError: an option has a wrong value; the text names it.
+    """
+    if exif not in ("apply", "ignore"):
+        raise ConfigError(f"data.exif={exif}: expected apply or ignore")
+    whole = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
+    if not whole or not 1 <= max_pixels <= MOST_PIXELS:
+        raise ConfigError(f"{option}={max_pixels}: expected a whole number, 1 to {MOST_PIXELS}")
+
+
+def as_size(size: int | Sequence[int]) -> tuple[int, int]:
+    """A size as (height, width) in pixels; one number stands for both.
+
+    Raises:
+        ValueError: the size is not one or two positive integers.
     """
     pair = [size, size] if isinstance(size, int) else list(size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):

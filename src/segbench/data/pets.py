@@ -5,7 +5,6 @@ Parkhi et al., CVPR 2012. Layout, as published and as torchvision's ``OxfordIIIT
 ``annotations/trainval.txt`` and ``test.txt``.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,9 +13,10 @@ import numpy as np
 
 from segbench.data.base import SegmentationDataModule
 from segbench.data.download import Archive, fetch
-from segbench.data.prepared import Case
+from segbench.data.files import list_names
 from segbench.data.splits import Part, read_part
-from segbench.data.transforms import Array
+from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
 
 Border = Literal["class", "pet", "background", "ignore"]
@@ -31,14 +31,17 @@ ARCHIVES = (
 
 
 class PetsDataModule(SegmentationDataModule):
-    """Pets against the background, the border between them a class, one of the two, or ignored.
+    """Pets and background; the border between them is a class, one of the two, or ignored.
 
     Args:
-        border: what its pixels are: a ``class`` of their own (background, pet, border), ``pet``,
-            ``background``, or ``ignore``d by losses and scores.
-        download: fetch what is missing from the publisher, some 800 MB.
+        border: how pixels of the border are labelled: ``class`` (a third class), ``pet``,
+            ``background``, or ``ignore`` (left out of losses and scores).
+        download: whether to download missing data from the publisher, about 800 MB.
         options: those of `SegmentationDataModule`. ``split="official"`` tests on the published
             test part, and takes a tenth of the published trainval part for val.
+
+    Raises:
+        ConfigError: ``border`` is unknown, or does not fit the number of classes.
     """
 
     folder_name: ClassVar[str] = "oxford-iiit-pet"
@@ -61,15 +64,15 @@ class PetsDataModule(SegmentationDataModule):
         self._labels = np.zeros(256, np.uint8)
         self._labels[[_PET, _BACKGROUND, _BORDER]] = [1, 0, labels[border]]
 
-    def prepare_data(self) -> None:
-        """Fetch, where that is asked for; then decode, check and resize everything, once."""
+    def look(self) -> str:
+        """Download the data set first, if the option asks for it; see the base class."""
         inside = self.root / self.folder_name
         if self.download and not (self.root / "images").is_dir() and not inside.is_dir():
             fetch(ARCHIVES, inside)
-        super().prepare_data()
+        return super().look()
 
     def find_cases(self) -> list[Case]:
-        """The cases that the official lists name; without lists, all that are there."""
+        """The cases in the official lists; without the lists, all pictures with a trimap."""
         root = self.find_root()
         images, masks = root / "images", root / "annotations" / "trimaps"
         for folder in (images, masks):
@@ -83,7 +86,7 @@ class PetsDataModule(SegmentationDataModule):
         ids = sorted(set.union(*found.values())) if named is None else named
         if not ids:
             raise DataError(f"{images}: holds no pictures (*.jpg); {self.source}")
-        way_out = "remove its fellow" if named is None else "remove the lists to use what is there"
+        way_out = "remove its counterpart" if named is None else "remove the lists to use all pairs"
         cases = []
         for id_ in ids:
             missing = [file % id_ for file, there in found.items() if id_ not in there]
@@ -94,7 +97,11 @@ class PetsDataModule(SegmentationDataModule):
         return cases
 
     def read_mask(self, content: bytes, file: Path) -> Array:
-        """Class ids of a trimap."""
+        """Class ids (H, W) of a trimap.
+
+        Raises:
+            DataError: the trimap has values other than 1, 2 and 3.
+        """
         trimap = super().read_mask(content, file)
         foreign = sorted(set(np.unique(trimap).tolist()) - {_PET, _BACKGROUND, _BORDER})
         if foreign:
@@ -104,14 +111,10 @@ class PetsDataModule(SegmentationDataModule):
             )
         return self._labels[trimap]
 
-    def options(self) -> dict[str, Any]:
-        """Whatever beside the files decides the prepared images."""
-        return {**super().options(), "border": self.border}
-
-    def named_split(self, word: str) -> Mapping[str, Part]:
-        """``official``: the published test part, and nine to one of trainval."""
-        if word != "official":
-            return super().named_split(word)
+    def named_split(self, name: str) -> Mapping[str, Part]:
+        """For ``official``: the published test part; trainval is split 9:1 into train and val."""
+        if name != "official":
+            return super().named_split(name)
         file = self.find_root() / _LISTS[1]
         if not file.is_file():
             raise DataError(
@@ -122,13 +125,12 @@ class PetsDataModule(SegmentationDataModule):
 
 
 def _stems(folder: Path, suffix: str) -> set[str]:
-    """Names without suffix; the archives also hold macOS's hidden ``._`` files."""
-    names = os.listdir(folder)
-    return {n[: -len(suffix)] for n in names if n.endswith(suffix) and not n.startswith(".")}
+    """Names without suffix, except macOS's hidden ``._`` files in the archives."""
+    return {name[: -len(suffix)] for name in list_names(folder, suffix)}
 
 
 def _listed(root: Path) -> list[str] | None:
-    """The ids in the official lists, or None unless both are there."""
+    """The ids in the official lists; None unless both lists exist."""
     lists = [root / name for name in _LISTS]
     if not all(file.is_file() for file in lists):
         return None

@@ -11,15 +11,16 @@ from typing import ClassVar
 import numpy as np
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.prepared import Case
-from segbench.data.transforms import Array
+from segbench.data.files import scan
+from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 
 _FOLDER = "PH2 Dataset images"
 
 
 class PH2DataModule(SegmentationDataModule):
-    """Lesions against skin."""
+    """Dermoscopic images with two classes, background (skin) and lesion."""
 
     folder_name: ClassVar[str] = "ph2"
     source: ClassVar[str] = (
@@ -28,13 +29,13 @@ class PH2DataModule(SegmentationDataModule):
     )
 
     def find_cases(self) -> list[Case]:
-        """One case for each folder ``IMDxxx``."""
+        """A case for each folder ``IMDxxx``."""
         root = self.find_root()
         candidates = [root / "PH2Dataset" / _FOLDER, root / _FOLDER]
         folder = next((each for each in candidates if each.is_dir()), None)
         if folder is None:
             raise DataError(f"{candidates[0]}: no such folder; {self.source}")
-        folders = [each for each in os.scandir(folder) if each.name.startswith("IMD")]
+        folders = [each for each in scan(folder) if each.name.startswith("IMD")]
         if not folders:
             raise DataError(f"{folder}: holds no folders IMDxxx; {self.source}")
         return [case for case in map(self._find_case, folders) if case]
@@ -50,6 +51,6 @@ class PH2DataModule(SegmentationDataModule):
         return Case(name, (image, mask))
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
-        """1 wherever the lesion's mask is set."""
+        """Class ids (H, W): 1 where the lesion's mask is set, else 0."""
         lesion: Array = (masks[0] > 127).astype(np.uint8)
         return lesion

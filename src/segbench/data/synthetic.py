@@ -1,7 +1,7 @@
-"""Generated microscopy-like images: textured cells that overlap, blurred, noisy, of many sizes.
+"""Generated images that resemble microscopy: overlapping textured cells with blur and noise.
 
-Each image follows from (split seed excepted) its index and the number of classes alone, so every
-machine draws the same ones and nothing is downloaded.
+An image depends only on its index and the number of classes, so that all machines generate the same
+images and nothing is downloaded.
 """
 
 import hashlib
@@ -13,17 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.prepared import Case, Decoded
+from segbench.data.store.prepared import Case, Decoded
 from segbench.errors import ConfigError
 
 Floats = npt.NDArray[np.float32]
 
 
 class SyntheticDataModule(SegmentationDataModule):
-    """``count`` generated images of cells in ``num_classes`` - 1 kinds, and background.
+    """Generated images of cells of ``num_classes`` - 1 kinds on a background.
 
-    The images are 64 to 112 pixels wide and high, so that scoring at the original resolution
-    differs from scoring at the network's. Further arguments: `SegmentationDataModule`.
+    The images are 64 to 112 pixels wide and high, so that scores at the original resolution
+    differ from those at the network's.
+
+    Args:
+        count: number of images, at least 3.
+        num_classes: number of classes with the background, 2 to 8.
+        class_names: background first; None: ``cell``, or ``cell1``, ``cell2`` …
+        options: those of `SegmentationDataModule`.
+
+    Raises:
+        ConfigError: an option is out of range.
     """
 
     def __init__(
@@ -47,11 +56,11 @@ class SyntheticDataModule(SegmentationDataModule):
         self.count = count
 
     def find_cases(self) -> list[Case]:
-        """Numbered, with no files."""
+        """One case for each image, with its number as the id and without files."""
         return [Case(f"{index:05d}") for index in range(self.count)]
 
     def read(self, case: Case) -> Decoded:
-        """Draw the image of that number."""
+        """Generate the image with the number in the case's id."""
         image, mask = draw_cells(int(case.id), self.num_classes)
         if self.in_channels == 1:
             image = image.mean(axis=2, keepdims=True).astype(np.uint8)
@@ -61,7 +70,7 @@ class SyntheticDataModule(SegmentationDataModule):
 def draw_cells(
     index: int, num_classes: int = 2
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Image (H, W, 3) and mask (H, W) number ``index``, both uint8."""
+    """The image (H, W, 3) and the mask (H, W) number ``index``, both uint8."""
     rng = np.random.default_rng([2018, index, num_classes])
     height, width = rng.integers(64, 113, size=2)
     image = _background(rng, height, width)
@@ -77,7 +86,7 @@ def draw_cells(
 
 
 def _texture(rng: np.random.Generator, height: int, width: int, scale: float) -> Floats:
-    """Smooth noise (H, W, 1) of unit deviation whose grains are ``scale`` pixels wide."""
+    """Smooth noise (H, W, 1) of standard deviation 1 with grains ``scale`` pixels wide."""
     noise = rng.normal(size=(height, width)).astype(np.float32)
     smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), scale))
     unit: Floats = (smooth / smooth.std())[:, :, None]
@@ -93,7 +102,7 @@ def _background(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 
 def _outline(rng: np.random.Generator, height: int, width: int) -> Floats:
-    """Coverage (H, W) in [0, 1] of a wobbly ellipse, soft over its last pixel."""
+    """Coverage (H, W) in [0, 1] of an irregular ellipse, with an edge one pixel wide."""
     cy, cx, turn = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(0, np.pi)
     a, b = rng.uniform(4, 15), rng.uniform(0.55, 1.0)
     depth, lobes, phase = rng.uniform(0, 0.15), rng.integers(2, 5), rng.uniform(0, 6.3)
@@ -110,7 +119,7 @@ def _outline(rng: np.random.Generator, height: int, width: int) -> Floats:
 
 
 def _paint(rng: np.random.Generator, image: Floats, inside: Floats, kind: int) -> None:
-    """Blend a cell into the image: its kind decides the tint and the grain, chance the contrast."""
+    """Blend a cell into the image; its kind determines tint and grain, the contrast is random."""
     height, width = inside.shape
     hue = 2.4 * kind + np.array([0, 2.1, 4.2], np.float32)
     contrast = rng.uniform(0.12, 0.4)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.targets import (
+from segbench.losses.channels import (
     channel_masks,
     class_probabilities,
     first_class,
@@ -21,8 +21,8 @@ from segbench.losses.targets import (
 def signed_distance(region: NDArray[np.bool_], rest: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Distance in pixels to the border between region and rest, negative in the region.
 
-    It is the exact Euclidean distance to the nearest pixel of the other side, less the half pixel
-    to the border. 0 on pixels of neither side, and everywhere if a side is empty.
+    It is the exact Euclidean distance to the nearest pixel of the other side, minus the half pixel
+    to the border. Pixels of neither side have the distance 0, and all pixels do if a side is empty.
 
     Args:
         region: ``(H, W)``, True on the class.
@@ -39,9 +39,9 @@ def signed_distance(region: NDArray[np.bool_], rest: NDArray[np.bool_]) -> NDArr
 
 
 def signed_distances(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Signed distances of every channel's class, in shape, dtype and device those of ``logits``.
+    """Signed distances of every channel's class, with the shape, dtype and device of ``logits``.
 
-    It waits for the device once: the distances are computed on the CPU.
+    The distances are computed on the CPU, which synchronises with the device once.
     """
     labels = target.cpu().numpy()
     valid = labels != ignore_index
@@ -55,13 +55,13 @@ def signed_distances(logits: Tensor, target: Tensor, ignore_index: int) -> Tenso
 
 
 class WeighedErrors(torch.autograd.Function):
-    """Σ φ (p − y); keeps φ alone, and works in the place of y."""
+    """Σ φ (p − y), computed in the memory of y; only φ is kept for the backward pass."""
 
     @staticmethod
     def forward(
         ctx: Any, probabilities: Tensor, distances: Tensor, target: Tensor, ignore_index: int
     ) -> Tensor:
-        """Of ``(N, K, H, W)`` and class ids ``(N, H, W)``; φ is 0 where they are ignored."""
+        """Sum over probabilities ``(N, K, H, W)`` and class ids ``(N, H, W)``; ignored: φ = 0."""
         ctx.save_for_backward(distances)
         if is_binary(probabilities):
             misses = target.to(probabilities.dtype).unsqueeze(1).eq_(1)
@@ -72,7 +72,7 @@ class WeighedErrors(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """φ."""
+        """Gradient φ of the probabilities, times the gradient of the loss."""
         (distances,) = ctx.saved_tensors
         return distances * gradient, None, None, None
 
@@ -80,14 +80,21 @@ class WeighedErrors(torch.autograd.Function):
 class BoundaryLoss(SegmentationLoss):
     """Boundary loss Σ φ (p − y) / n in pixels: φ the signed distance to the true border.
 
-    p is softmax, a sigmoid for one channel. φ is negative inside, so that every wrong pixel costs
-    its distance to the border and a perfect prediction 0: the paper's loss, which is Σ φ p, differs
-    by a constant. n are the valid pixels of the batch times the channels. A class that an image
-    lacks, or that fills it, has no border there and counts 0, whatever is predicted: add it to a
-    loss of regions (``compound``). It is the one loss that waits for the device, once a step.
+    p is the softmax, or the sigmoid for one channel. φ is negative inside a region, so that every
+    wrong pixel costs its distance to the border and a perfect prediction costs 0. The paper's loss
+    Σ φ p differs by a constant. n is the number of valid pixels of the batch times the channels. A
+    class that an image lacks, or that fills it, has no border there and counts 0, whatever is
+    predicted: add this loss to a loss of regions (``CompoundLoss``). It is the only loss that
+    synchronises with the device, once in each step.
 
     Args:
-        ignore_index: The label of pixels left out; they are on neither side of a border.
+        ignore_index: the label of pixels left out; they are on neither side of a border.
+
+    Example:
+        >>> target = torch.tensor([[[0, 0, 1, 1]]])
+        >>> everything = torch.full((1, 1, 1, 4), 100.0)  # the foreground is predicted everywhere
+        >>> BoundaryLoss()(everything, target)  # two wrong pixels, 1.5 and 0.5 from the border
+        tensor(0.5000)
 
     Source: Kervadec et al. 2019, arXiv 1812.07032.
     """

@@ -1,11 +1,11 @@
-"""Cross-entropy over classes (``ce``) and one class against the rest (``bce``)."""
+"""Cross-entropy over all classes (``ce``) and of each class against the rest (``bce``)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.targets import (
+from segbench.losses.channels import (
     Reduction,
     binary_focal,
     channel_ids,
@@ -17,7 +17,7 @@ from segbench.losses.targets import (
     pixel_cross_entropy,
     reduce_pixels,
 )
-from segbench.losses.weights import (
+from segbench.losses.class_weights import (
     ClassWeights,
     Weights,
     balanced_class_weights,
@@ -35,7 +35,12 @@ def cross_entropy(
 ) -> Tensor:
     """Each pixel's (1 − ε) w_y (−log p_y) + ε/C Σ_c w_c (−log p_c), ``(N, H, W)``, 0 where ignored.
 
-    ``weights`` w is ``(num_classes,)``, ε the label smoothing.
+    Args:
+        logits: ``(N, K, H, W)``.
+        target: class ids ``(N, H, W)``.
+        ignore_index: the label of pixels that are left out.
+        weights: w ``(num_classes,)``; None is 1 for each class.
+        label_smoothing: ε in [0, 1].
     """
     if weights is None and label_smoothing == 0:
         return pixel_cross_entropy(logits, target, ignore_index)
@@ -50,17 +55,22 @@ def cross_entropy(
 
 
 class CELoss(SegmentationLoss):
-    """Cross-entropy of softmax probabilities, of a sigmoid for one channel.
+    """Cross-entropy of softmax probabilities, or of a sigmoid for one channel.
 
-    ``mean`` divides the sum over all pixels of the batch by the sum of their weights w_y, so by the
-    valid pixels without weights. A class absent from the batch changes nothing.
+    ``mean`` divides the sum over all pixels of the batch by the sum of their weights w_y, which
+    without weights is the number of valid pixels. A class absent from the batch has no effect.
 
     Args:
-        class_weights: One weight of at least 0 for each class, background first (two for a binary
+        class_weights: one weight of at least 0 for each class, background first (two for a binary
             task), ``balanced``, or None.
-        label_smoothing: ε in [0, 1]; the target becomes (1 − ε) one-hot + ε / C.
+        label_smoothing: ε in [0, 1]; the target becomes (1 − ε) · one-hot + ε / C.
         reduction: ``mean`` or ``sum``.
-        ignore_index: The label of pixels left out.
+        ignore_index: the label of pixels that are left out.
+
+    Example:
+        >>> logits = torch.zeros(1, 3, 1, 2)  # three classes of equal probability
+        >>> CELoss()(logits, torch.tensor([[[2, 255]]]))  # log 3; the second pixel is ignored
+        tensor(1.0986)
 
     Source: ``torch.nn.CrossEntropyLoss``; label smoothing: Szegedy et al. 2016, arXiv 1512.00567.
     """
@@ -81,7 +91,7 @@ class CELoss(SegmentationLoss):
         self.reduction = reduction
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Weighted cross-entropy."""
+        """Compute the weighted cross-entropy, its mean or sum over the valid pixels."""
         weights = self.class_weights(class_count(logits), logits)
         if is_binary(logits) and weights is None and self.label_smoothing == 0:
             return binary_focal(logits, target, self.ignore_index, self.reduction)
@@ -92,16 +102,23 @@ class CELoss(SegmentationLoss):
 
 
 class BCELoss(SegmentationLoss):
-    """Binary cross-entropy with logits; for many classes of each class against the rest.
+    """Binary cross-entropy of logits; for many channels, of each class against the rest.
 
-    −[w y log σ(z) + (1 − y) log(1 − σ(z))] for each pixel and channel; ``mean`` divides by the
-    valid pixels of the batch times the channels. A class absent from the batch is all negatives.
+    Each pixel and channel costs −[w y log σ(z) + (1 − y) log(1 − σ(z))]; ``mean`` divides by the
+    number of valid pixels of the batch times the channels. The channel of a class that is absent
+    from the batch has negatives only.
 
     Args:
-        pos_weight: Weight w of the positives: one number, one for each channel, ``balanced``
+        pos_weight: weight w of the positives: one number, one for each channel, ``balanced``
             (negatives over positives of the training split), or None.
         reduction: ``mean`` or ``sum``.
-        ignore_index: The label of pixels left out.
+        ignore_index: the label of pixels that are left out.
+
+    Example:
+        >>> BCELoss()(torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 0]]]))  # log 2
+        tensor(0.6931)
+        >>> BCELoss(pos_weight=3)(torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 0]]]))  # 2 log 2
+        tensor(1.3863)
 
     Source: ``torch.nn.BCEWithLogitsLoss``.
     """
@@ -118,7 +135,7 @@ class BCELoss(SegmentationLoss):
         self.reduction = reduction
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Weighted binary cross-entropy, mean or sum over pixels and channels."""
+        """Compute the binary cross-entropy, its mean or sum over valid pixels and channels."""
         weights = self.pos_weight(logits.shape[1], logits)
         if is_binary(logits) and weights is None:
             return binary_focal(logits, target, self.ignore_index, self.reduction)

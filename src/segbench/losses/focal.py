@@ -1,10 +1,10 @@
-"""Focal losses: Lin's, and the one that weighs the positive pixels alone."""
+"""Focal losses: that of Lin et al., and one whose factor is on the positive pixels alone."""
 
 import torch
 from torch import Tensor
 
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.targets import (
+from segbench.losses.channels import (
     Reduction,
     binary_focal,
     check_reduction,
@@ -17,9 +17,9 @@ from segbench.types import IGNORE_INDEX
 
 
 def modulated(cross_entropy: Tensor, gamma: float, floor: float = 1e-6) -> Tensor:
-    """(1 − p)^γ · (−log p) of −log p; below ``floor``, 1 − p counts as constant.
+    """(1 − p)^γ · (−log p) computed from −log p; 1 − p is constant below ``floor``.
 
-    Without the floor, the gradient at p = 1 is not a number for γ below 1.
+    Without the floor, the gradient at p = 1 would be NaN for γ below 1.
     """
     if gamma == 0:
         return cross_entropy
@@ -34,16 +34,22 @@ def check_gamma(gamma: float) -> None:
 
 
 class FocalLoss(SegmentationLoss):
-    """Focal loss −α_y (1 − p_y)^γ log p_y, p softmax, a sigmoid for one channel.
+    """Focal loss −α_y (1 − p_y)^γ log p_y of a softmax, or of a sigmoid for one channel.
 
-    ``mean`` divides the sum over all pixels of the batch by the number of valid pixels (the paper:
-    by that of matched boxes). A class absent from the batch changes nothing.
+    ``mean`` divides the sum over all pixels of the batch by the number of valid pixels (the paper
+    divides by the number of matched boxes). A class absent from the batch has no effect.
 
     Args:
         gamma: γ, at least 0; 0 is cross-entropy.
-        alpha: Weight in [0, 1] of every foreground class, the background's is 1 − α; None: 1 each.
+        alpha: weight in [0, 1] of every foreground class; the background's is 1 − α. None is no
+            weighting.
         reduction: ``mean`` or ``sum``.
-        ignore_index: The label of pixels left out.
+        ignore_index: the label of pixels that are left out.
+
+    Example:
+        >>> logits, target = torch.zeros(1, 1, 1, 1), torch.tensor([[[1]]])  # p = ½
+        >>> FocalLoss(gamma=2, alpha=0.25)(logits, target)  # ¼ · (½)² · log 2
+        tensor(0.0433)
 
     Source: Lin et al. 2017, arXiv 1708.02002, equation 5.
     """
@@ -63,7 +69,7 @@ class FocalLoss(SegmentationLoss):
         self.gamma, self.alpha, self.reduction = gamma, alpha, reduction
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Focal loss, mean or sum over pixels."""
+        """Compute the focal loss, its mean or sum over the valid pixels."""
         if is_binary(logits):
             how = self.reduction, self.gamma, self.alpha
             return binary_focal(logits, target, self.ignore_index, *how)
@@ -78,15 +84,21 @@ class FocalLoss(SegmentationLoss):
 class FocalPositiveLoss(SegmentationLoss):
     """Focal loss with the factor on positives alone: −[(1 − p)^γ y log p + (1 − y) log(1 − p)].
 
-    p is a sigmoid; for many classes each stands against the rest. ``mean`` divides by the valid
-    pixels of the batch times the channels. A class absent from the batch is all negatives.
+    p is a sigmoid, for many channels of each class against the rest. ``mean`` divides by the number
+    of valid pixels of the batch times the channels. The channel of a class that is absent from the
+    batch has negatives only.
 
     Args:
         gamma: γ, at least 0; 0 is binary cross-entropy.
-        reduction: ``mean``, or ``sum`` as the study has it.
-        ignore_index: The label of pixels left out.
+        reduction: ``mean``, or ``sum`` as in the study.
+        ignore_index: the label of pixels that are left out.
 
-    Source: the ``ph2_losses`` study (docs/losses.md); it is not Lin's.
+    Example:
+        >>> logits, target = torch.zeros(1, 1, 1, 2), torch.tensor([[[1, 0]]])  # p = ½
+        >>> FocalPositiveLoss(gamma=2, reduction="sum")(logits, target)  # (¼ + 1) · log 2
+        tensor(0.8664)
+
+    Source: the ``ph2_losses`` study (docs/losses.md); it is not the loss of Lin et al.
     """
 
     def __init__(
@@ -101,7 +113,7 @@ class FocalPositiveLoss(SegmentationLoss):
         self.gamma, self.reduction = gamma, reduction
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Positive-focal loss, mean or sum over pixels and channels."""
+        """Compute the loss, its mean or sum over valid pixels and channels."""
         own, rest, positive = one_against_rest(logits, target, self.ignore_index)
         losses = torch.where(positive, modulated(own, self.gamma), own) + rest
         valid = target != self.ignore_index

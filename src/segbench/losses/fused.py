@@ -1,8 +1,9 @@
-"""Losses of single pixels that make their own gradients: few passes over memory, few copies.
+"""Losses over single pixels with gradients of their own: few passes over memory, few copies.
 
-Such losses are bound by memory, not by arithmetic: what torch allocates for each operation, and
-keeps for the way back, costs more than the operation. Here a loss leaves its gradient in the place
-of what it needs no longer. Nothing waits for the device; derivatives are of first order.
+Such losses are bound by memory, not by arithmetic: the tensors that torch allocates for each
+operation, and keeps for the backward pass, cost more than the operation. These functions write the
+gradient into memory that is no longer needed. They do not synchronise with the device, and have
+first derivatives only. docs/speed.md has what they bring beside plain functions.
 """
 
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-FAR = 1e38  # a logit so sure that its loss and its gradient are exactly 0
+FAR = 1e38  # a logit so large that its loss and its gradient are exactly 0
 
 
 def on_cpu(tensor: Tensor) -> bool:
-    """Whether passes over memory are the cost, and looking at a value is none."""
+    """Whether a tensor is on the CPU, where reading a value needs no synchronisation."""
     return tensor.device.type == "cpu"
 
 
@@ -29,7 +30,7 @@ _SHARED: ContextVar[_Shared | None] = ContextVar("_SHARED", default=None)
 
 @contextmanager
 def sharing_labels() -> Iterator[None]:
-    """Within, losses of one target make its labels once."""
+    """Let the losses of one target that are computed in this context share its labels."""
     before = _SHARED.set({})
     try:
         yield
@@ -38,9 +39,9 @@ def sharing_labels() -> Iterator[None]:
 
 
 def binary_labels(logits: Tensor, target: Tensor, ignore_index: int) -> Labels:
-    """A binary task's labels ``(N, 1, H, W)`` as floats, and whether none is known to be ignored.
+    """Labels ``(N, 1, H, W)`` of a binary task as floats, and whether none is surely ignored.
 
-    They are not to be written to.
+    The labels may be shared and must not be written to.
     """
     shared, key = _SHARED.get(), (id(target), logits.dtype, ignore_index)
     if shared is not None and key in shared:
@@ -48,14 +49,18 @@ def binary_labels(logits: Tensor, target: Tensor, ignore_index: int) -> Labels:
     labels = target.unsqueeze(1).to(logits.dtype)
     found = labels, _all_valid(labels, ignore_index)
     if shared is not None:
-        shared[key] = target, found  # an id is a tensor's own as long as it lives
+        shared[key] = (
+            target,
+            found,
+        )  # the tensor is kept, because ids are unique only while it exists
     return found
 
 
 def _all_valid(labels: Tensor, ignore_index: int) -> bool:
-    """Whether no label is ignored, of 0, 1 and the ignored one; asked on a CPU alone.
+    """Whether no label is ignored; False on devices other than a CPU.
 
-    There the answer costs a pass and saves three; elsewhere the host would wait for the device.
+    On a CPU the answer costs one pass over memory and saves three. On other devices the host would
+    have to wait for it.
     """
     if not on_cpu(labels) or ignore_index in (0, 1) or not labels.numel():
         return False
@@ -63,14 +68,19 @@ def _all_valid(labels: Tensor, ignore_index: int) -> bool:
 
 
 def minus_where_ignored(labels: Tensor, ignore_index: int) -> Tensor:
-    """0 where a binary task's labels, as floats, are 0 or 1, and −1 or less where ignored."""
+    """0 where the labels of a binary task are 0 or 1, and −1 or less where they are ignored."""
     if ignore_index in (0, 1):
         return labels.sub(ignore_index).eq_(0).neg_()
     return torch.addcmul(labels, labels, labels, value=-1)  # y − y² is 0 for 0 and 1
 
 
 def ignored_in_rows(minus: Tensor, ignore_index: int) -> Tensor:
-    """Number of ignored pixels ``(…, H)``, exact in float32, of ``minus_where_ignored``."""
+    """Number of ignored pixels ``(…, H)`` of each row, exact in float32.
+
+    Args:
+        minus: ``(…, H, W)``, the result of ``minus_where_ignored``.
+        ignore_index: the label of ignored pixels.
+    """
     each = max(1, ignore_index**2 - ignore_index)
     return minus.sum(dim=-1).div_(-each).round_()
 
@@ -78,8 +88,8 @@ def ignored_in_rows(minus: Tensor, ignore_index: int) -> Tensor:
 class BinaryFocal(torch.autograd.Function):
     """Σ a (1 − p)^γ (−log p) over a binary task's pixels, p the probability of a pixel's own class.
 
-    a is α on the foreground and 1 − α on the background, or 1 on both if α is None. −log p is
-    softplus(m) of the margin m = (1 − 2y) z, and 1 − p its sigmoid.
+    a is α on the foreground and 1 − α on the background, or 1 on both if α is None. With the margin
+    m = (1 − 2y) z, −log p is softplus(m) and 1 − p is sigmoid(m).
     """
 
     @staticmethod
@@ -112,7 +122,7 @@ class BinaryFocal(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """What the way forward left, scaled."""
+        """Return the gradient that the forward pass computed, times the given one."""
         (slope,) = ctx.saved_tensors
         scaled = slope if on_cpu(gradient) and gradient == 1 else slope * gradient
         return scaled, None, None, None, None, None
@@ -121,9 +131,9 @@ class BinaryFocal(torch.autograd.Function):
 def _focal(
     margin: Tensor, truth: Tensor, gamma: float, alpha: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Σ a q^γ l of −log p = l and q = 1 − p, and its slope by the margin, in the margin's place.
+    """Σ a q^γ l with l = −log p and q = 1 − p, and its derivative, in the margin's memory.
 
-    The slope is a q^γ (γ (1 − q) l + q): q alone without the factor.
+    The derivative by the margin is a q^γ (γ (1 − q) l + q), or q for γ = 0 and α = None.
     """
     loss = torch.logaddexp(margin, margin.new_zeros(()))
     miss = margin.sigmoid_()
@@ -138,11 +148,11 @@ def _focal(
 
 
 class PixelCrossEntropy(torch.autograd.Function):
-    """−log p of each pixel's own class among many, 0 where ignored; keeps the softmax alone."""
+    """−log p of each pixel's class among many, 0 where ignored; only the softmax is kept."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-        """``(N, H, W)`` of logits ``(N, K, H, W)``."""
+        """Losses ``(N, H, W)`` of logits ``(N, K, H, W)`` and class ids ``(N, H, W)``."""
         valid = target != ignore_index
         own = (target * valid).unsqueeze(1)
         logs = logits.log_softmax(dim=1)
@@ -154,7 +164,7 @@ class PixelCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """The softmax, less 1 at the own class."""
+        """The softmax, minus 1 in the channel of the pixel's class, times the given gradient."""
         softmax, own, valid = ctx.saved_tensors
         gradient = (gradient * valid).unsqueeze(1)
         slope = softmax * gradient

@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from segbench.losses import fused
 from segbench.losses.base import SegmentationLoss
-from segbench.losses.targets import (
+from segbench.losses.channels import (
     first_class,
     is_binary,
     mean_over_images,
@@ -16,7 +16,7 @@ from segbench.losses.targets import (
 )
 from segbench.types import IGNORE_INDEX
 
-ROWS = 4  # sorted at once: as fast as all of them, in a fraction of the memory
+ROWS = 4  # rows sorted at once: as fast as sorting all, with a fraction of the memory
 
 
 def lovasz_gradient(errors: Tensor, region: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ def lovasz_gradient(errors: Tensor, region: Tensor) -> Tensor:
 def jaccard_steps(is_region: Tensor, dtype: torch.dtype) -> Tensor:
     """J_i − J_(i−1) ``(R, P)``, where J = 1 − I / U is the loss if the first i pixels were wrong.
 
-    Written out that is 1 / U for a pixel of the region, else I / (U (U − 1)); the difference
-    itself, of neighbours among millions, is noise in float32.
+    The step is computed as 1 / U for a pixel of the region and as I / (U (U − 1)) for another one.
+    The difference of two neighbouring J among millions would be rounding error in float32.
     """
     found = is_region.cumsum(-1, dtype=torch.int32)
     size = found[:, -1:]
@@ -51,31 +51,31 @@ def jaccard_steps(is_region: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def sorted_errors(errors: Tensor) -> tuple[Tensor, Tensor]:
-    """Errors ``(R, P)`` in descending order, those below 0 as 0, and the order.
+    """Errors ``(R, P)`` in descending order, with 0 for those below 0, and their indices.
 
-    On a CPU an error's bits and its place are one integer: NumPy sorts those seven times as fast as
-    torch sorts floats beside their places.
+    On a CPU the bits of an error and its index are packed into one integer: NumPy sorts these seven
+    times as fast as torch sorts floats with their indices.
     """
     if not fused.on_cpu(errors) or errors.dtype != torch.float32:
         return errors.clamp_(min=0).sort(dim=-1, descending=True)
-    bits = errors.clamp_(min=0).view(torch.int32)  # of floats from 0 on, in their order
-    places = torch.arange(errors.shape[-1])
-    keys = bits.to(torch.int64).neg_().bitwise_left_shift_(32).add_(places)
+    bits = errors.clamp_(min=0).view(torch.int32)  # of floats ≥ 0: integers in the same order
+    indices = torch.arange(errors.shape[-1])
+    keys = bits.to(torch.int64).neg_().bitwise_left_shift_(32).add_(indices)
     keys.numpy().sort(axis=-1)
     order = keys.bitwise_and_(2**32 - 1)
     return errors.gather(-1, order), order
 
 
 class LovaszSum(torch.autograd.Function):
-    """Σ (e)₊ · step over each row's sorted errors e; the slope is made with it.
+    """Σ (e)₊ · step over each row's sorted errors e, together with its gradient.
 
-    e is 1 − z (2y − 1) of a hinge's logits z, or |y − p| of probabilities p; ignored pixels sort
-    last and weigh nothing.
+    e is 1 − z (2y − 1) for the logits z of a hinge, or |y − p| for probabilities p; ignored pixels
+    come last and have the step 0.
     """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, region: Tensor, ignored: Tensor, hinge: bool) -> Tensor:
-        """``(R,)`` of values, region and ignored ``(R, P)``."""
+        """Sums ``(R,)`` of values, region and ignored ``(R, P)``."""
         slope, sums = torch.empty_like(values), []
         whole = values, region, slope, ignored
         for v, y, out, gone in zip(*(torch.split(each, ROWS) for each in whole), strict=True):
@@ -91,7 +91,7 @@ class LovaszSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """What the way forward left, scaled."""
+        """Return the gradient that the forward pass computed, times the given one."""
         (slope,) = ctx.saved_tensors
         return slope * gradient.unsqueeze(1), None, None, None
 
@@ -99,15 +99,20 @@ class LovaszSum(torch.autograd.Function):
 class LovaszLoss(SegmentationLoss):
     """Lovász hinge for one channel, Lovász softmax for many.
 
-    Each image (``per_image``) or the batch is sorted by its errors, class by class. For one channel
-    an image without foreground counts its largest error. For many the mean runs over the classes
-    that the image's target has; absent ones are left out. Then the mean over images with a pixel
-    that is not ignored. At labels p ∈ {0, 1} the value is the mean Jaccard loss, and twice it for
-    the hinge at z = ±1.
+    The pixels of each image (``per_image``) or of the batch are sorted by their errors, class by
+    class. For one channel an image without foreground counts its largest error. For many channels
+    the mean is over the classes in the image's target; absent ones are left out. The loss is the
+    mean over the images with a valid pixel. For probabilities p ∈ {0, 1} the value is the mean
+    Jaccard loss; for the hinge at z = ±1 it is twice that.
 
     Args:
-        per_image: Sort within each image, or else the batch as one.
-        ignore_index: The label of pixels left out.
+        per_image: whether to sort within each image, or else the batch as one.
+        ignore_index: the label of pixels that are left out.
+
+    Example:
+        >>> logits = torch.tensor([[[[1.0, -1.0]]]])  # one of the two pixels is found: IoU ½
+        >>> LovaszLoss()(logits, torch.tensor([[[1, 1]]]))
+        tensor(1.)
 
     Source: Berman et al. 2018, arXiv 1705.08790; hinge: Yu and Blaschko 2015, arXiv 1512.07797.
     """
@@ -117,7 +122,7 @@ class LovaszLoss(SegmentationLoss):
         self.per_image = per_image
 
     def compute(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean of the surrogates over classes, then images."""
+        """Compute the mean of the surrogates over the classes, then over the images."""
         ignored = (target == self.ignore_index).flatten(1)
         rows, binary = len(target) if self.per_image else 1, is_binary(logits)
         channels = logits if binary else logits.softmax(dim=1)

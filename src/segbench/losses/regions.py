@@ -1,4 +1,4 @@
-"""Soft counts of each image's regions, which make their own gradients (see ``fused.py``)."""
+"""Soft counts of each image's regions with gradients of their own (see ``fused.py``)."""
 
 from typing import Any
 
@@ -6,16 +6,25 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from segbench.losses.channels import is_binary
 from segbench.losses.fused import FAR, binary_labels, ignored_in_rows, minus_where_ignored
-from segbench.losses.targets import is_binary
 
 Sums = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 
 def region_sums(logits: Tensor, target: Tensor, ignore_index: int) -> Sums:
-    """Soft true positives Σpy, predicted Σp and true Σy pixels ``(N, K)`` each, none ignored.
+    """Sums Σpy, Σp and Σy over the valid pixels of each image and channel.
 
-    And which images have a valid pixel, ``(N,)``; None where it is known that all have.
+    p is the probability and y is 1 on the channel's class, else 0.
+
+    Args:
+        logits: ``(N, K, H, W)``.
+        target: class ids ``(N, H, W)``.
+        ignore_index: the label of pixels that are left out.
+
+    Returns:
+        The three sums ``(N, K)`` in pixels, and which images have a valid pixel, ``(N,)`` bool, or
+        None where it is known that all have.
     """
     sums = BinarySums if is_binary(logits) else SoftmaxSums
     found: Sums = sums.apply(logits, target, ignore_index)
@@ -23,11 +32,11 @@ def region_sums(logits: Tensor, target: Tensor, ignore_index: int) -> Sums:
 
 
 class BinarySums(torch.autograd.Function):
-    """Σpy and Σp of a sigmoid; keeps p and y."""
+    """Σpy and Σp of a sigmoid; p and y are kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Sums:
-        """``(N, 1)`` each, and which images have valid pixels ``(N,)``, or None for all."""
+        """Three sums ``(N, 1)``, and which images have valid pixels ``(N,)``, None for all."""
         truth, all_valid = binary_labels(logits, target, ignore_index)
         if all_valid:
             true, p, scored = truth.sum((2, 3)), logits.sigmoid(), None
@@ -38,7 +47,7 @@ class BinarySums(torch.autograd.Function):
             true = (truth.sum(dim=3) - ignore_index * ignored).sum(dim=2)
             torch.add(logits, p, alpha=FAR, out=p).sigmoid_()
         ctx.mark_non_differentiable(true)
-        ctx.save_for_backward(p, truth)  # what is ignored stays in `truth`, but p is 0 there
+        ctx.save_for_backward(p, truth)  # `truth` still holds the ignored label, but p is 0 there
         return (p * truth).sum((2, 3)), p.sum((2, 3)), true, scored
 
     @staticmethod
@@ -46,18 +55,18 @@ class BinarySums(torch.autograd.Function):
     def backward(
         ctx: Any, of_hits: Tensor, of_all: Tensor, *_: Tensor
     ) -> tuple[Tensor | None, ...]:
-        """(g₀ y + g₁) p (1 − p)."""
+        """Gradient (g₀ y + g₁) p (1 − p) by the logits; g₀ and g₁ are those of Σpy and Σp."""
         p, truth = ctx.saved_tensors
         slope = truth.mul(of_hits[..., None, None]).add_(of_all[..., None, None])
         return torch.ops.aten.sigmoid_backward.grad_input(slope, p, grad_input=slope), None, None
 
 
 class SoftmaxSums(torch.autograd.Function):
-    """Σpy and Σp of each class of a softmax; keeps its p alone."""
+    """Σpy and Σp of each class of a softmax; p is kept for the backward pass, y is not."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, ignore_index: int) -> Sums:
-        """``(N, K)`` each, and which images have valid pixels ``(N,)``."""
+        """Three sums ``(N, K)``, and which images have valid pixels ``(N,)``."""
         valid = target != ignore_index
         own = (target * valid).unsqueeze(1)
         p = logits.softmax(dim=1).mul_(valid.unsqueeze(1).to(logits.dtype))
@@ -74,7 +83,11 @@ class SoftmaxSums(torch.autograd.Function):
     def backward(
         ctx: Any, of_hits: Tensor, of_all: Tensor, *_: Tensor
     ) -> tuple[Tensor | None, ...]:
-        """The softmax's p (d − Σ p d), d = g₁ of each class, and g₀ more of the pixel's own."""
+        """Gradient p (d − Σ p d) by the logits.
+
+        d is g₁ of each class, plus g₀ of the pixel's own class; g₀ and g₁ are the gradients of
+        Σpy and Σp.
+        """
         p, own, hit = ctx.saved_tensors
         shape = own.squeeze(1).shape
         extra = of_hits.gather(1, own.flatten(1)).view(shape).mul_(hit)
@@ -85,7 +98,7 @@ class SoftmaxSums(torch.autograd.Function):
 
 
 def _by_class(labels: Tensor, values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Number of pixels of each label, and the sum of their values, ``(N, K)``."""
+    """Number of pixels of each label and the sum of their values, ``(N, K)`` each."""
     numbers, sums = [], []
     for label in range(count):
         mask = (labels - label).eq_(0)

@@ -1,4 +1,4 @@
-"""Counts of right and wrong pixels per image and class: the table that every score is made from."""
+"""Counts of right and wrong pixels of each image and class, from which scores are computed."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +10,22 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from segbench.metrics.registry import SURFACE, mask_scores
 from segbench.metrics.scores import scored_classes
-from segbench.metrics.surface import surface_scores
+from segbench.metrics.surface import TOLERANCE
 
-LABELS = 256  # masks are uint8 on disk, so that a label is below this everywhere
-OUTSIDE = LABELS - 1  # never a class: what an ignored pixel is set to
+LABELS = 256  # masks are uint8 on disk, so that every label is below this
+OUTSIDE = LABELS - 1  # the label that ignored pixels are set to; never a class
 
 
 @dataclass
 class Scores:
-    """What was counted, one row for each image, in the order of the data set's cases."""
+    """Counts and surface scores, one row for each image, in the order of the data set's cases."""
 
-    index: NDArray[np.int64]  # (n,) the case's place in the data set
+    index: NDArray[np.int64]  # (n,) index of the case in the data set
     counts: NDArray[np.int64]  # (n, C, 3): true positive, false positive, false negative
     sizes: NDArray[np.int64]  # (n, 2): height and width in pixels
-    surface: NDArray[np.float64] | None  # (n, C, 3): ASSD and HD95 in pixels, NSD
+    surface: NDArray[np.float64] | None  # (n, C, S): the scores SURFACE of the registry
 
 
 def image_counts(
@@ -32,20 +33,25 @@ def image_counts(
 ) -> Tensor:
     """True positive, false positive and false negative pixels of every image and class.
 
-    Pixels whose target is ``ignore_index`` count for nothing. A target that is neither a class nor
-    ignored counts as a false positive of what was predicted and as nobody's false negative, so
-    that the two no longer sum to the same; ``score_table`` refuses such counts.
+    Pixels whose target is ``ignore_index`` are not counted. A target that is neither a class nor
+    ignored counts as a false positive of the predicted class and as no class's false negative, so
+    that the sums of both differ; ``score_table`` refuses such counts.
 
     Args:
         prediction: ``(N, H, W)`` labels in ``[0, num_classes)``.
         target: ``(N, H, W)`` labels in ``[0, 256)``.
-        num_classes: Number of classes C, the background included.
-        ignore_index: The target's label of pixels that do not count.
+        num_classes: number of classes C, the background included.
+        ignore_index: the target's label of pixels that do not count.
 
     Returns:
-        ``(N, C, 3)`` int64 on the device of the input, made without waiting for it.
+        ``(N, C, 3)`` int64 on the device of the input, which the host does not wait for.
+
+    Example:
+        >>> prediction, target = torch.tensor([[[1, 1, 0]]]), torch.tensor([[[1, 0, 255]]])
+        >>> image_counts(prediction, target, num_classes=2)[0, 1]  # tp, fp and fn of class 1
+        tensor([1, 1, 0])
     """
-    # bincount is the fastest on a CPU, and makes the host wait for any other device.
+    # bincount is the fastest on a CPU, but makes the host wait for any other device.
     count = _count_by_bins if prediction.device.type == "cpu" else _count_by_comparison
     hit, predicted, actual = count(prediction, target, num_classes, ignore_index)
     return torch.stack([hit, predicted - hit, actual - hit], dim=-1)
@@ -54,8 +60,8 @@ def image_counts(
 def _count_by_bins(
     prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels ``(N, C)`` hit, predicted and true of each class, from one table for each image."""
-    size = LABELS * num_classes  # of each image's table, true by predicted labels
+    """Hit, predicted and true pixels ``(N, C)`` of each class, from one table for each image."""
+    size = LABELS * num_classes  # of an image's table of true by predicted labels
     pairs = torch.add(prediction.long(), target.long(), alpha=num_classes).flatten(1)
     pairs += torch.arange(0, len(pairs) * size, size).unsqueeze(1)
     tables = pairs.flatten().bincount(minlength=len(pairs) * size)
@@ -68,7 +74,7 @@ def _count_by_bins(
 def _count_by_comparison(
     prediction: Tensor, target: Tensor, num_classes: int, ignore_index: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The same, in comparisons alone: deterministic, and the host never waits."""
+    """The same counts from comparisons alone: deterministic, without waiting for the device."""
     ignored = target == ignore_index
     labels = prediction.to(torch.uint8).masked_fill(ignored, OUTSIDE)
     truth = target.to(torch.uint8).masked_fill(ignored, OUTSIDE)
@@ -83,19 +89,25 @@ def _count_by_comparison(
 
 
 class ImageScores(Metric):
-    """Collects the counts, and the surface scores if asked to, of every image that it is shown.
+    """Collects the counts, and optionally the surface scores, of every image.
 
-    All that grows is this table. Under DDP ``compute`` gathers every process's rows, and a case
-    that was seen twice (a sampler's padding) counts once.
+    Memory grows by one row for each image. Under DDP ``compute`` gathers the rows of all processes,
+    and a case that was seen twice (a sampler's padding) counts once.
 
     Args:
-        num_classes: Number of classes, the background included.
-        ignore_index: The target's label of pixels that do not count.
-        surface: Whether to score borders too. This copies the labels to the host.
-        tolerance: Of NSD, in pixels.
+        num_classes: number of classes, the background included.
+        ignore_index: the target's label of pixels that do not count.
+        surface: whether to compute surface scores too, which copies the labels to the host.
+        tolerance: the tolerance of NSD, in pixels.
 
     Raises:
-        ValueError: If ``num_classes`` or ``ignore_index`` does not fit the labels of a mask.
+        ValueError: if ``num_classes`` or ``ignore_index`` does not fit the labels of a mask.
+
+    Example:
+        >>> scores = ImageScores(num_classes=2)
+        >>> scores.update(torch.tensor([[[1, 1]]]), torch.tensor([[[1, 0]]]), torch.tensor([7]))
+        >>> scores.compute().counts[0, 1]  # tp, fp and fn of class 1 in case 7
+        array([1, 1, 0])
     """
 
     full_state_update = False
@@ -105,7 +117,7 @@ class ImageScores(Metric):
         num_classes: int,
         ignore_index: int = 255,
         surface: bool = False,
-        tolerance: float = 2.0,
+        tolerance: float = TOLERANCE,
     ) -> None:
         super().__init__()
         if not 2 <= num_classes < LABELS:
@@ -125,10 +137,15 @@ class ImageScores(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, prediction: Tensor, target: Tensor, index: Tensor) -> None:
-        """Add a row for each image of ``(N, H, W)`` labels; ``index (N,)`` says which case it is.
+        """Add a row for each image.
+
+        Args:
+            prediction: labels ``(N, H, W)``.
+            target: labels ``(N, H, W)``.
+            index: ``(N,)``, the index of each image's case in the data set.
 
         Raises:
-            ValueError: If the three do not belong together.
+            ValueError: if the three shapes do not fit one another.
         """
         if prediction.ndim != 3 or prediction.shape != target.shape or len(index) != len(target):
             raise ValueError(
@@ -139,39 +156,40 @@ class ImageScores(Metric):
         index = index.to(counts.device, torch.int64, non_blocking=True)
         self.index.append(index)
         self.counts.append(counts)
-        # Filled on the device: a tensor made from a list of numbers would be waited for.
+        # Filled on the device: the host would wait for a tensor made from a list of numbers.
         height, width = (torch.full_like(index, side) for side in target.shape[1:])
         self.sizes.append(torch.stack([height, width], dim=1))
         if self.with_surface:
             self.surface.append(self._surface(prediction, target).to(counts.device))
 
     def _surface(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Surface scores ``(N, C, 3)`` float64 of the scored classes, NaN for others."""
+        """Surface scores ``(N, C, S)`` float64 of the scored classes, NaN for others."""
         ignored = target == self.ignore_index
         labels, truth = (
             x.masked_fill(ignored, OUTSIDE).to(torch.uint8).cpu().numpy()
             for x in (prediction, target)
         )
-        scores = np.full((len(labels), self.num_classes, 3), np.nan)
+        scores = np.full((len(labels), self.num_classes, len(SURFACE)), np.nan)
         for c in scored_classes(self.num_classes):
             for row, p, t in zip(scores, labels == c, truth == c, strict=True):
-                row[c] = surface_scores(p, t, self.tolerance)
+                row[c] = mask_scores(p, t, self.tolerance)
         return torch.from_numpy(scores)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather all processes' rows; one without any takes part with an empty table."""
-        # torchmetrics' own stand-in is 1-D and float32, which the others' tables cannot join.
+        """Gather the rows of all processes; a process without images gives an empty table."""
+        # torchmetrics' own empty state is 1-D and float32, which does not fit the other tables.
         if not self.index:
             rows = torch.zeros(0, self.num_classes, 3, dtype=torch.int64, device=self.device)
             self.index.append(rows[:, 0, 0])
             self.counts.append(rows)
             self.sizes.append(rows[:, 0, :2])
             if self.with_surface:
-                self.surface.append(rows.double())
+                empty = (0, self.num_classes, len(SURFACE))
+                self.surface.append(torch.zeros(empty, dtype=torch.float64, device=self.device))
         super().sync(*args, **kwargs)
 
     def compute(self) -> Scores:
-        """All rows so far, of all processes, each case once and sorted by its index."""
+        """The rows of all processes so far, each case once, sorted by its index."""
         tables = (self.index, self.counts, self.sizes)
         index, counts, sizes = (dim_zero_cat(table).cpu().numpy() for table in tables)
         order = np.unique(index, return_index=True)[1]

@@ -1,6 +1,6 @@
-"""Scores made from counts: the table of every image and class, and the averages over it.
+"""The table of scores of every image and class, and the averages over it.
 
-numpy and pandas alone, so that a report reads and averages the table without torch.
+This module imports NumPy and pandas but not torch, so that a report can read the table quickly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,47 +10,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-Counts = NDArray[np.int64]
-Values = NDArray[np.float64]
+from segbench.arrays import Values
+from segbench.metrics.registry import OF_COUNTS, PER_IMAGE, REGISTRY, SURFACE, Counts
+from segbench.types import SCHEMA
 
 COUNTS = ["tp", "fp", "fn"]
-SURFACE = ["assd", "hd95", "nsd"]
-COLUMNS = ["id", "class", *COUNTS, "iou", "dice", *SURFACE, "height", "width"]
+OVERLAP = [score.name for score in REGISTRY if score.of_counts and score.column]
+GROUP = "group"  # an optional column
+COLUMNS = ["id", "class", *COUNTS, *OVERLAP, *SURFACE, "height", "width", "schema"]
 
 
 def scored_classes(num_classes: int) -> list[int]:
-    """The classes that are scored: of two the foreground alone, of more than two all."""
+    """Ids of the scored classes: the foreground alone of two classes, all of more.
+
+    Example:
+        >>> scored_classes(2), scored_classes(3)
+        ([1], [0, 1, 2])
+    """
     return [1] if num_classes == 2 else list(range(num_classes))
-
-
-def overlap_scores(counts: Counts) -> dict[str, Values]:
-    """IoU, Dice, precision and recall ``(…)`` of counts ``(…, 3)``: tp, fp, fn.
-
-    NaN where all three are 0 (the class is in neither mask); 0 where there is no hit.
-    """
-    tp, fp, fn = np.moveaxis(counts, -1, 0)
-    ratios = {
-        "iou": (tp, tp + fp + fn),
-        "dice": (2 * tp, 2 * tp + fp + fn),
-        "precision": (tp, tp + fp),
-        "recall": (tp, tp + fn),
-    }
-    present = tp + fp + fn > 0
-    return {
-        name: np.where(present, part / np.maximum(whole, 1), np.nan)
-        for name, (part, whole) in ratios.items()
-    }
-
-
-def thresholded_iou(counts: Counts) -> Values:
-    """Share of the thresholds 0.50, 0.55 … 0.95 that the IoU of counts ``(…, 3)`` exceeds.
-
-    ⌈clamp(20 · (IoU − ½), 0, 10)⌉ / 10, in whole numbers: in floating point an IoU of exactly 0.55
-    exceeds 0.55. NaN where the class is in neither mask.
-    """
-    tp, union = counts[..., 0], counts.sum(axis=-1)
-    passed = np.clip(-((10 * union - 20 * tp) // np.maximum(union, 1)), 0, 10)  # −⌊−x⌋ = ⌈x⌉
-    return np.where(union > 0, passed / 10, np.nan)
 
 
 def score_table(
@@ -59,8 +36,9 @@ def score_table(
     counts: Counts,
     sizes: NDArray[np.int64],
     surface: Values | None = None,
+    groups: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """The table ``COLUMNS``: a row for each image and class, the images in the order given.
+    """A table with ``COLUMNS``: one row for each image and class, the images in the given order.
 
     A class that is not scored (the background of two) has its counts and no scores.
 
@@ -69,63 +47,94 @@ def score_table(
         class_names: C names, the background's first.
         counts: ``(n, C, 3)`` true positives, false positives, false negatives.
         sizes: ``(n, 2)`` height and width in pixels.
-        surface: ``(n, C, 3)`` ASSD, HD95 and NSD, or none.
+        surface: the scores ``SURFACE``, ``(n, C, S)``; None: they were not computed.
+        groups: of each image the patient, slide or video that it comes from, for a column ``group``
+            after ``id``; None: no such column.
 
     Raises:
-        ValueError: If the arguments do not fit one another, or the masks held foreign labels.
+        ValueError: if the arguments do not fit one another, or the masks held foreign labels.
+
+    Example:
+        >>> counts = np.array([[[5, 1, 1], [2, 1, 1]]])  # one image; tp, fp and fn of two classes
+        >>> table = score_table(["a"], ["none", "cell"], counts, sizes=np.array([[3, 3]]))
+        >>> table[["id", "class", "iou"]].values.tolist()
+        [['a', 'none', nan], ['a', 'cell', 0.5]]
     """
     n, num_classes = len(ids), len(class_names)
-    surface = np.full((n, num_classes, 3), np.nan) if surface is None else surface
-    if not counts.shape == surface.shape == (n, num_classes, 3) or sizes.shape != (n, 2):
+    shape = (n, num_classes, len(SURFACE))
+    surface = np.full(shape, np.nan) if surface is None else surface
+    right = counts.shape == (n, num_classes, 3) and surface.shape == shape
+    if not right or sizes.shape != (n, 2):
         raise ValueError(
-            f"{n} ids and {num_classes} class_names need counts and surface ({n}, {num_classes}, "
-            f"3) and sizes ({n}, 2), got {counts.shape}, {surface.shape} and {sizes.shape}"
+            f"{n} ids and {num_classes} class_names need counts ({n}, {num_classes}, 3), surface "
+            f"{shape} and sizes ({n}, 2), got {counts.shape}, {surface.shape} and {sizes.shape}"
         )
     _check_labels(ids, counts)
     unscored = np.setdiff1d(np.arange(num_classes), scored_classes(num_classes))
-    scores = np.stack([overlap_scores(counts)[name] for name in ("iou", "dice")], axis=-1)
-    scores = np.concatenate([scores, surface], axis=-1)
+    overlap = np.stack([OF_COUNTS[name](counts) for name in OVERLAP], axis=-1)
+    scores = np.concatenate([overlap, surface], axis=-1)
     scores[:, unscored] = np.nan
-    check_consistency({"iou": scores[..., 0], "dice": scores[..., 1]})
+    check_consistency(dict(zip(OVERLAP, np.moveaxis(scores, -1, 0), strict=False)))
     columns: dict[str, Any] = {
         "id": np.repeat(np.asarray(ids, dtype=object), num_classes),
         "class": np.tile(np.asarray(class_names, dtype=object), n),
         **dict(zip(COUNTS, counts.reshape(-1, 3).T, strict=True)),
-        **dict(zip(["iou", "dice", *SURFACE], scores.reshape(-1, 5).T, strict=True)),
+        **dict(zip([*OVERLAP, *SURFACE], scores.reshape(-1, scores.shape[-1]).T, strict=True)),
         **dict(zip(["height", "width"], sizes.repeat(num_classes, axis=0).T, strict=True)),
+        "schema": SCHEMA,
     }
-    return pd.DataFrame(columns)[COLUMNS]
+    table = pd.DataFrame(columns)[COLUMNS]
+    if groups is not None:
+        table.insert(1, GROUP, np.repeat(np.asarray(groups, dtype=object), num_classes))
+    return table
 
 
 def aggregate(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
-    """Every average over a ``score_table``, or over the file that it was written to.
+    """All averages over a ``score_table``, or over the file that it was written to.
 
-    The names and what each is averaged over stand in ``docs/scores.md``. Surface scores are there
-    if the table has any. NaN where there is nothing to average.
+    ``docs/scores.md`` lists their names and what each is averaged over. Surface scores are averaged
+    if the table has any. An average over nothing is NaN.
+
+    Args:
+        table: a ``score_table``.
+        class_names: C names, the background's first.
 
     Raises:
-        ValueError: If the table's rows are not the classes of each image in turn.
+        ValueError: if the table's rows are not the classes of each image in turn.
+
+    Example:
+        >>> counts = np.array([[[5, 1, 1], [2, 1, 1]], [[5, 0, 0], [4, 0, 0]]])  # two images
+        >>> sizes = np.array([[3, 3], [3, 3]])
+        >>> found = aggregate(score_table(["a", "b"], ["none", "cell"], counts, sizes),
+        ...                   ["none", "cell"])
+        >>> found["iou"], found["iou_dataset"]  # (½ + 1) / 2, and 6 / 8
+        (0.75, 0.75)
     """
-    counts, surface = _arrays(table, class_names)
+    counts = _counts(table, class_names)
     scored = scored_classes(len(class_names))
     names = [class_names[c] for c in scored]
     per_image = {
-        **overlap_scores(counts[:, scored]),
-        "iou_thresholded": thresholded_iou(counts[:, scored]),
+        name: formula(counts[:, scored]) for name, formula in OF_COUNTS.items() if name in PER_IMAGE
     }
-    absent = np.isnan(per_image["iou"])
-    averages = _named_sums("images_without", absent, absent.all(axis=1), names)
-    if not np.isnan(surface).all():
-        per_image |= {name: surface[:, scored, k] for k, name in enumerate(SURFACE)}
+    absent: NDArray[np.bool_] = np.isnan(per_image["iou"])
+    nowhere: NDArray[np.bool_] = np.asarray(absent.all(axis=1))
+    averages = _named_sums("images_without", absent, nowhere, names)
+    measured = _surface(table, len(class_names))
+    if measured:
+        per_image |= {name: values[:, scored] for name, values in measured.items()}
         predicted, actual = (counts[:, scored, 0] + counts[:, scored, k] > 0 for k in (1, 2))
         failures = predicted != actual
         averages |= _named_sums("surface_failures", failures, failures, names)
     for name, values in per_image.items():
-        averages[name] = float(_mean(_mean(values, axis=1)))
-        averages |= _by_class(name, _mean(values, axis=0), names)
-    for name, ratio in overlap_scores(counts[:, scored].sum(axis=0)).items():
-        averages[f"{name}_dataset"] = float(_mean(ratio))
-        averages |= _by_class(f"{name}_dataset", ratio, names)
+        averages[name] = float(known_mean(known_mean(values, axis=1)))
+        averages |= _by_class(name, known_mean(values, axis=0), names)
+    summed = counts[:, scored].sum(axis=0)
+    for name, formula in OF_COUNTS.items():
+        if name in PER_IMAGE:
+            continue
+        ratio = formula(summed)
+        averages[name] = float(known_mean(ratio))
+        averages |= _by_class(name, ratio, names)
     averages |= _pixel_accuracy(counts.sum(axis=0), class_names)
     check_consistency(averages)
     return averages
@@ -134,14 +143,14 @@ def aggregate(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, floa
 def check_consistency(scores: Mapping[str, ArrayLike]) -> None:
     """Refuse an IoU above the Dice of the same name, or one of the two without the other.
 
-    IoU ≤ Dice holds for each pair of masks, so for each average over the same pairs as well: where
-    it does not hold, the two were averaged over different images or classes.
+    IoU ≤ Dice holds for each pair of masks and so for each average over the same pairs. Where it
+    does not hold, the two were averaged over different images or classes.
 
     Args:
-        scores: Numbers or arrays by name; ``iou…`` is held against ``dice…``.
+        scores: numbers or arrays by name; ``iou…`` is held against ``dice…``.
 
     Raises:
-        ValueError: Naming the two scores and their first offending values.
+        ValueError: naming the two scores and their first offending values.
     """
     for name in [name for name in scores if name.startswith("iou")]:
         partner = f"dice{name.removeprefix('iou')}"
@@ -158,7 +167,7 @@ def check_consistency(scores: Mapping[str, ArrayLike]) -> None:
 
 
 def _check_labels(ids: Sequence[str], counts: Counts) -> None:
-    """Each wrong pixel is one class's false positive and another's false negative."""
+    """Refuse counts in which the false positives of all classes are not the false negatives."""
     wrong = np.flatnonzero(counts[..., 1].sum(axis=1) != counts[..., 2].sum(axis=1))
     if len(wrong):
         raise ValueError(
@@ -168,8 +177,8 @@ def _check_labels(ids: Sequence[str], counts: Counts) -> None:
         )
 
 
-def _arrays(table: pd.DataFrame, class_names: Sequence[str]) -> tuple[Counts, Values]:
-    """Counts and surface scores ``(n, C, 3)`` of a score table."""
+def _counts(table: pd.DataFrame, class_names: Sequence[str]) -> Counts:
+    """The counts ``(n, C, 3)`` in a score table."""
     num_classes = len(class_names)
     found = table["class"].astype(str).to_numpy()
     if len(found) % num_classes or (found.reshape(-1, num_classes) != list(class_names)).any():
@@ -177,19 +186,27 @@ def _arrays(table: pd.DataFrame, class_names: Sequence[str]) -> tuple[Counts, Va
             f"table must hold for each image one row of each of {list(class_names)}, in this "
             f"order, got {len(found)} rows of {sorted(set(found))}"
         )
-    shape = (-1, num_classes, 3)
-    counts = table[COUNTS].to_numpy(dtype=np.int64).reshape(shape)
-    return counts, table[SURFACE].to_numpy(dtype=np.float64).reshape(shape)
+    return table[COUNTS].to_numpy(dtype=np.int64).reshape(-1, num_classes, 3)
+
+
+def _surface(table: pd.DataFrame, num_classes: int) -> dict[str, Values]:
+    """The surface scores ``(n, C)`` of a table; tables of older versions have fewer."""
+    columns = {name: table[name].to_numpy(dtype=np.float64) for name in SURFACE if name in table}
+    return {
+        name: values.reshape(-1, num_classes)
+        for name, values in columns.items()
+        if not np.isnan(values).all()
+    }
 
 
 def _pixel_accuracy(counts: Counts, class_names: Sequence[str]) -> dict[str, float]:
-    """Accuracy over all pixels, of each class's pixels, and the mean of these, all classes."""
+    """Accuracy over all pixels, over each class's pixels, and the mean of the classes'."""
     hits, pixels = counts[:, 0], counts[:, 0] + counts[:, 2]
     with np.errstate(invalid="ignore"):  # 0 / 0: no pixel, no accuracy
         accuracy, overall = hits / pixels, hits.sum() / pixels.sum()
     return {
         "pixel_accuracy": float(overall),
-        "mean_pixel_accuracy": float(_mean(accuracy)),
+        "mean_pixel_accuracy": float(known_mean(accuracy)),
         **_by_class("pixel_accuracy", accuracy, class_names),
     }
 
@@ -205,7 +222,7 @@ def _named_sums(
     return {name: float(overall.sum()), **_by_class(name, sums, class_names)}
 
 
-def _mean(values: Values, axis: int | None = None) -> Values:
+def known_mean(values: Values, axis: int | None = None) -> Values:
     """Mean over what is not NaN; NaN where nothing is left, without numpy's warning."""
     there = ~np.isnan(values)
     with np.errstate(invalid="ignore"):

@@ -1,6 +1,7 @@
 """Attention U-Net: Oktay et al., "Attention U-Net: Learning Where to Look for the Pancreas".
 
-MIDL 2018, https://arxiv.org/abs/1804.03999, in two dimensions and with one attention map a gate.
+MIDL 2018, https://arxiv.org/abs/1804.03999, in two dimensions, with one attention map for
+each gate.
 """
 
 from itertools import pairwise
@@ -15,8 +16,8 @@ from segbench.models.unet import UNet
 class AttentionGate(nn.Module):
     """Additive gate, the paper's equations 1 and 2: weighs a skip's pixels by coarser features.
 
-    α = σ(ψᵀ ReLU(W_x x + W_g g + b_g) + b_ψ) on the coarser grid, brought to the skip's by
-    bilinear interpolation; W_x has stride 2.
+    α = σ(ψᵀ ReLU(W_x x + W_g g + b_g) + b_ψ) is computed on the coarser grid, where W_x has stride
+    2, and interpolated bilinearly to the skip's grid.
     """
 
     def __init__(self, skip_channels: int, gating_channels: int) -> None:
@@ -35,7 +36,7 @@ class AttentionGate(nn.Module):
 
 
 class GatedUpBlock(nn.Module):
-    """A decoder level that gates its skip by the features from below."""
+    """A decoder level whose skip is gated by the features of the coarser level."""
 
     def __init__(self, in_channels: int, channels: int, up: Up, bias: bool) -> None:
         super().__init__()
@@ -51,7 +52,12 @@ class GatedUpBlock(nn.Module):
 class AttentionUNet(UNet):
     """``UNet`` with an attention gate on every skip but the finest, which the paper leaves out.
 
-    Takes ``UNet``'s arguments.
+    It takes the arguments of ``UNet``.
+
+    Example:
+        >>> net = AttentionUNet(in_channels=3, out_channels=1, base_channels=4)
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(

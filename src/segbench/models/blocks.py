@@ -1,6 +1,6 @@
-"""The parts that several networks share: padding, convolution blocks, up-sampling, widths.
+"""Parts that several networks share: padding, convolution blocks, up-sampling, widths.
 
-Every layer keeps PyTorch's own initialisation, as the six studies did.
+Every layer keeps PyTorch's default initialisation, as in the six studies.
 """
 
 from collections.abc import Sequence
@@ -13,40 +13,51 @@ from torch.nn import functional as F
 
 Up = Literal["transpose", "bilinear"]
 Order = Literal["conv-bn-relu", "conv-relu-bn"]
+# One 3 × 3 convolution between two levels of WIDEST channels has 2.4 · 10^9 weights.
+DEEPEST, WIDEST = 10, 2**14
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Pads ``(N, C, H, W)`` at the bottom and the right to multiples of ``multiple``.
+    """Pad ``(N, C, H, W)`` at the bottom and the right to multiples of ``multiple``.
 
-    The border pixels are repeated, which unlike mirroring works from 1 × 1 pixel on.
+    The border pixels are repeated, which unlike mirroring works for 1 × 1 pixel too.
     """
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
 def crop_like(logits: Tensor, image: Tensor) -> Tensor:
-    """Undoes ``pad_to_multiple``: the top left part of ``logits`` of the image's H × W."""
+    """Undo ``pad_to_multiple``: the top left part of ``logits`` of the image's H × W."""
     return logits[..., : image.shape[-2], : image.shape[-1]]
 
 
 def channel_widths(base_channels: int, levels: int) -> list[int]:
-    """Channels of each level, doubled from one to the next: ``base_channels · 2^i``."""
+    """Channels of each level, doubled from one to the next: ``base_channels · 2^i``.
+
+    Raises:
+        ValueError: there are fewer than two levels, or more levels or channels than fit in memory.
+    """
     if base_channels < 1 or levels < 2:
         raise ValueError(
             f"base_channels and depth must be at least 1, got base_channels={base_channels} "
             f"and depth={levels - 1}"
         )
+    if levels - 1 > DEEPEST or base_channels * 2 ** (levels - 1) > WIDEST:
+        raise ValueError(
+            f"base_channels={base_channels} and depth={levels - 1}: expected a depth of at most "
+            f"{DEEPEST}, and base_channels · 2^depth of at most {WIDEST}"
+        )
     return [base_channels * 2**level for level in range(levels)]
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that trains on one value per channel too, where torch's raises.
+    """Batch normalisation that trains on one value per channel, for which torch's raises an error.
 
-    One image of which 1 × 1 pixel is left has no batch statistics: the running ones are used.
+    One image of 1 × 1 pixel has no batch statistics: the running statistics are used.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalises ``(N, C, H, W)`` per channel."""
+        """Normalise ``(N, C, H, W)`` channel by channel."""
         if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
             mean, var = self.running_mean, self.running_var
             return F.batch_norm(input, mean, var, self.weight, self.bias, False, 0.0, self.eps)
@@ -54,7 +65,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def accept_single_values(net: nn.Module) -> nn.Module:
-    """Turns every ``nn.BatchNorm2d`` of another library's network into a ``BatchNorm``."""
+    """Turn every ``nn.BatchNorm2d`` of another library's network into a ``BatchNorm``."""
     for module in net.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = BatchNorm
@@ -83,12 +94,12 @@ class ConvBlock(nn.Sequential):
 
 
 def bilinear_upsampling(scale: int = 2) -> nn.Upsample:
-    """Bilinear up-sampling with aligned corners, as in the studies' own code."""
+    """Bilinear up-sampling with aligned corners, as in the code of the studies."""
     return nn.Upsample(scale_factor=scale, mode="bilinear", align_corners=True)
 
 
 def upsampling(up: Up, in_channels: int, out_channels: int) -> tuple[nn.Module, int]:
-    """Layer that doubles H and W, and the channels it leaves: bilinear keeps ``in_channels``."""
+    """A layer that doubles H and W, and its output channels; bilinear keeps ``in_channels``."""
     if up == "bilinear":
         return bilinear_upsampling(), in_channels
     if up == "transpose":
@@ -97,7 +108,7 @@ def upsampling(up: Up, in_channels: int, out_channels: int) -> tuple[nn.Module, 
 
 
 class UpBlock(nn.Module):
-    """One decoder level: up-sample, join the encoder's features, two convolutions."""
+    """One decoder level: up-sampling, the encoder's features joined, two convolutions."""
 
     def __init__(
         self, in_channels: int, skip_channels: int, out_channels: int, up: Up, bias: bool = True

@@ -19,7 +19,7 @@ from segbench.models.blocks import (
     crop_like,
     pad_to_multiple,
 )
-from segbench.models.weights import (
+from segbench.models.pretrained import (
     Weights,
     adapt_first_convolution,
     imagenet_weights,
@@ -27,7 +27,7 @@ from segbench.models.weights import (
 )
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
-# Where torchvision's `features` halve the image for the second to fifth time, and their end.
+# Indices in torchvision's `features` where each of the five stages begins, and their end.
 MOBILENETS = {"mobilenet_v2": (0, 2, 4, 7, 14, 19), "mobilenet_v3_large": (0, 2, 4, 7, 13, 17)}
 
 
@@ -35,8 +35,8 @@ def encoder_stages(encoder: str, in_channels: int, weights: Weights | None) -> n
     """The five stages of a torchvision network without its classifier, each halving H and W.
 
     Raises:
-        ValueError: Unknown ``encoder`` or ``weights``.
-        WeightsError: The weights can be neither found nor fetched.
+        ValueError: unknown ``encoder`` or ``weights``.
+        WeightsError: the weights can be neither found nor fetched.
     """
     if encoder not in (*RESNETS, *MOBILENETS):
         raise ValueError(f"encoder must be one of {[*RESNETS, *MOBILENETS]}, got {encoder!r}")
@@ -53,7 +53,7 @@ def encoder_stages(encoder: str, in_channels: int, weights: Weights | None) -> n
 
 
 def stage_channels(stage: nn.Module) -> int:
-    """Channels that a stage leaves: those of its last convolution."""
+    """Channels of a stage's output: those of its last convolution."""
     return [module.out_channels for module in stage.modules() if isinstance(module, nn.Conv2d)][-1]
 
 
@@ -61,13 +61,18 @@ class EncoderUNet(nn.Module):
     """A torchvision encoder and a U-Net decoder of five up-samplings, the last without a skip.
 
     Args:
-        in_channels: Channels of the image; the first convolution is adapted to it.
-        out_channels: Channels of the logits.
+        in_channels: channels of the image; the first convolution is adapted to it.
+        out_channels: channels of the logits.
         encoder: ``resnet18`` to ``resnet152``, ``mobilenet_v2`` or ``mobilenet_v3_large``.
-        weights: ``imagenet`` (torchvision's IMAGENET1K_V1) or None.
-        base_channels: Channels of the decoder's finest level, doubled at each coarser one.
+        weights: ``imagenet`` (torchvision's IMAGENET1K_V1), or None for random ones.
+        base_channels: channels of the decoder's finest level, doubled at each coarser one.
         up: ``transpose`` or ``bilinear``.
-        dropout: Probability at the end of the encoder.
+        dropout: probability of dropping a value after the encoder, from 0 to 1.
+
+    Example:
+        >>> net = EncoderUNet(in_channels=3, out_channels=1, encoder="resnet18")
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(

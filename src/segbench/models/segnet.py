@@ -15,32 +15,41 @@ from segbench.models.blocks import ConvBlock, channel_widths, crop_like, pad_to_
 
 
 def max_unpool(x: Tensor, index: Tensor) -> Tensor:
-    """Puts each of ``(N, C, H, W)`` back where 2 × 2 max-pooling took it from, zeros elsewhere.
+    """Put each value back to the pixel that 2 × 2 max-pooling took it from, with 0 elsewhere.
 
-    ``index`` is what ``max_pool2d(return_indices=True)`` gave. Equals ``F.max_unpool2d``, which
-    refuses to run under ``torch.use_deterministic_algorithms``.
+    The result equals that of ``F.max_unpool2d``, which does not run under
+    ``torch.use_deterministic_algorithms``.
+
+    Args:
+        x: ``(N, C, H, W)``.
+        index: ``(N, C, H, W)``, the indices of ``max_pool2d(return_indices=True)``.
 
     Returns:
         ``(N, C, 2H, 2W)``.
     """
     height, width = x.shape[-2:]
-    place = torch.arange(4 * height * width, device=x.device).view(height, 2, width, 2)
-    taken = index[:, :, :, None, :, None] == place  # (N, C, H, 2, W, 2)
+    pixels = torch.arange(4 * height * width, device=x.device).view(height, 2, width, 2)
+    taken = index[:, :, :, None, :, None] == pixels  # (N, C, H, 2, W, 2)
     return torch.where(taken, x[:, :, :, None, :, None], 0).flatten(4, 5).flatten(2, 3)
 
 
 class SegNet(nn.Module):
-    """Encoder and decoder joined by max-pooling's indices alone, no concatenated skips.
+    """Encoder and decoder that share max-pooling's indices and have no concatenated skips.
 
-    Blocks of two 3 × 3 convolutions (conv, BN, ReLU), in the decoder three except on the two
-    finest levels; the bottleneck widens to ``2^depth · base_channels`` and narrows again.
+    A block has two 3 × 3 convolutions (conv, BN, ReLU), and three in the decoder except on the two
+    finest levels. The bottleneck widens to ``2^depth · base_channels`` and narrows again.
 
     Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the logits.
-        base_channels: Channels of the finest level, doubled at each coarser one.
-        depth: Number of down-samplings.
-        dropout: Probability at the end of the encoder.
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        base_channels: channels of the finest level, doubled at each coarser one.
+        depth: number of down-samplings.
+        dropout: probability of dropping a value after the encoder, from 0 to 1.
+
+    Example:
+        >>> net = SegNet(in_channels=3, out_channels=1, base_channels=4)
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(

@@ -3,22 +3,23 @@
 The package comes with the extra ``smp`` and is imported when one of its networks is built.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
 from segbench.models.blocks import accept_single_values, crop_like, pad_to_multiple
-from segbench.models.weights import WeightsError
+from segbench.models.pretrained import WeightsError
 
-STRIDE = 32  # the coarsest of its encoders' features
+STRIDE = 32  # of the coarsest features of the package's encoders
 
 
 def import_smp() -> Any:
-    """The package.
+    """The package segmentation_models_pytorch.
 
     Raises:
-        ImportError: It is not installed.
+        ImportError: it is not installed.
     """
     try:
         import segmentation_models_pytorch
@@ -33,16 +34,16 @@ class SMPModel(nn.Module):
     """A network of segmentation_models.pytorch by its names.
 
     Args:
-        in_channels: Channels of the image; the package adapts the first convolution.
-        out_channels: Channels of the logits.
-        arch: ``unet``, ``fpn``, ``deeplabv3plus`` …
-        encoder_name: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
+        in_channels: channels of the image; the package adapts the first convolution.
+        out_channels: channels of the logits.
+        arch: name of the decoder: ``unet``, ``fpn``, ``deeplabv3plus`` …
+        encoder_name: name of the encoder: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
         weights: ``imagenet``, another of the package's names for the encoder, or None.
 
     Raises:
-        ImportError: The package is not installed.
-        ValueError: Names or weights that the package does not know.
-        WeightsError: The weights can be neither found nor fetched.
+        ImportError: the package is not installed.
+        ValueError: the package does not know a name or the weights.
+        WeightsError: the weights can be neither found nor fetched.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class SMPModel(nn.Module):
         weights: str | None = None,
     ) -> None:
         super().__init__()
+        if not re.fullmatch(r"[\w.+-]+", encoder_name):  # timm would fetch hf-hub:owner/name
+            raise ValueError(f"encoder_name must be a plain name, got {encoder_name!r}")
         smp = import_smp()
-        # timm's encoders name their weights themselves and take yes or no here
+        # an encoder of timm has one set of weights, which is chosen by True or False
         chosen = weights is not None if encoder_name.startswith("tu-") else weights
         try:
             net = smp.create_model(arch, encoder_name, chosen or None, in_channels, out_channels)

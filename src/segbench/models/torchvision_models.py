@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 
 from segbench.models.blocks import accept_single_values
-from segbench.models.weights import (
+from segbench.models.pretrained import (
     Weights,
     adapt_first_convolution,
     imagenet_weights,
@@ -31,14 +31,19 @@ class TorchvisionModel(nn.Module):
     """One of torchvision's networks, without its auxiliary head.
 
     Args:
-        in_channels: Channels of the image; the first convolution is adapted to it.
-        out_channels: Channels of the logits.
-        arch: Its name in torchvision.
-        weights: ``imagenet`` for the backbone's, or None.
+        in_channels: channels of the image; the first convolution is adapted to it.
+        out_channels: channels of the logits.
+        arch: its name in torchvision.
+        weights: ``imagenet`` for the backbone's weights, or None for random ones.
 
     Raises:
-        ValueError: Unknown ``arch`` or ``weights``.
-        WeightsError: The weights can be neither found nor fetched.
+        ValueError: unknown ``arch`` or ``weights``.
+        WeightsError: the weights can be neither found nor fetched.
+
+    Example:
+        >>> net = TorchvisionModel(3, out_channels=2, arch="lraspp_mobilenet_v3_large").eval()
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 2, 50, 70])
     """
 
     def __init__(

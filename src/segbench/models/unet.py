@@ -23,13 +23,18 @@ class UNet(nn.Module):
     """Encoder and decoder of ``depth`` levels with concatenated skips, (conv 3×3, BN, ReLU) × 2.
 
     Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the logits.
-        base_channels: Channels of the finest level, doubled at each coarser one.
-        depth: Number of down-samplings.
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        base_channels: channels of the finest level, doubled at each coarser one.
+        depth: number of down-samplings.
         up: ``transpose`` halves the channels while up-sampling, ``bilinear`` keeps them.
-        dropout: Probability at the end of the encoder.
-        bias: Whether the 3 × 3 convolutions have a bias besides batch normalisation's.
+        dropout: probability of dropping a value after the encoder, from 0 to 1.
+        bias: whether the 3 × 3 convolutions have a bias besides that of batch normalisation.
+
+    Example:
+        >>> net = UNet(in_channels=3, out_channels=1, base_channels=4)
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(

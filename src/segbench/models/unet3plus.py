@@ -19,12 +19,13 @@ from segbench.models.blocks import (
 
 
 class FullScaleBlock(nn.Module):
-    """One decoder level: every level's features at this scale, ``channels`` of each, joined.
+    """One decoder level: the features of all levels at this scale, ``channels`` of each, joined.
 
     Args:
-        widths: Channels of what comes from each level, finest first.
-        level: This level, 0 the finest: finer features are pooled, coarser ones up-sampled.
-        channels: Channels that each level contributes.
+        widths: channels of the features of each level, finest first.
+        level: index of this level, 0 for the finest; finer features are pooled, coarser ones
+            up-sampled.
+        channels: number of channels that each level contributes.
     """
 
     def __init__(self, widths: list[int], level: int, channels: int) -> None:
@@ -47,16 +48,23 @@ class FullScaleBlock(nn.Module):
 
 
 class UNet3Plus(nn.Module):
-    """U-Net whose decoder levels each see all scales, with a head on every level.
+    """U-Net whose decoder levels use features of all scales, with a head on every level.
 
     Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the logits.
-        base_channels: Channels of the encoder's finest level, doubled at each coarser one, and
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        base_channels: channels of the encoder's finest level, doubled at each coarser one, and
             channels that each level contributes to each decoder block.
-        depth: Number of down-samplings.
-        dropout: Probability at the end of the encoder.
-        deep_supervision: A head for each level, all of them returned in training.
+        depth: number of down-samplings.
+        dropout: probability of dropping a value after the encoder, from 0 to 1.
+        deep_supervision: whether each level has a head; in training all logits are returned.
+
+    Example:
+        >>> net = UNet3Plus(in_channels=3, out_channels=1, base_channels=4, depth=2)
+        >>> len(net(torch.zeros(1, 3, 50, 70)))  # in training: of two levels and the bottleneck
+        3
+        >>> net.eval()(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(
@@ -74,7 +82,7 @@ class UNet3Plus(nn.Module):
             ConvBlock((before, here, here)) for before, here in pairwise([in_channels, *widths])
         )
         self.dropout = nn.Dropout(dropout)
-        self.decoder = nn.ModuleList()  # finest first, as its heads
+        self.decoder = nn.ModuleList()  # finest first, like the heads
         decoded = base_channels * (depth + 1)
         for level in range(depth):
             coarser = [decoded] * (depth - 1 - level) + [widths[-1]]
@@ -86,7 +94,7 @@ class UNet3Plus(nn.Module):
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``.
 
-        In training under deep supervision, the logits of every head, the bottleneck's first.
+        In training with deep supervision, a list of every head's logits, the bottleneck's first.
         """
         features = self._encode(pad_to_multiple(image, 2 ** len(self.decoder)))
         for level in reversed(range(len(self.decoder))):

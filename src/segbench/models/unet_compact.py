@@ -24,16 +24,21 @@ from segbench.models.blocks import (
 class UNetCompact(nn.Module):
     """Encoder of (conv 3×3, ReLU, BN) × 2 blocks, a 1 × 1 bottleneck, and a narrowing decoder.
 
-    Every decoder block leaves as many channels as the next finer level has, so that nothing has to
-    be reduced after the bilinear up-sampling. The last convolution, 3 × 3, gives the logits.
+    Every decoder block has as many output channels as the next finer level, so that no convolution
+    is needed after the bilinear up-sampling. The last convolution, 3 × 3, gives the logits.
 
     Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the logits.
-        base_channels: Channels of the finest level, doubled at each coarser one.
-        depth: Number of down-samplings; the bottleneck widens to ``2^depth · base_channels``.
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        base_channels: channels of the finest level, doubled at each coarser one.
+        depth: number of down-samplings; the bottleneck widens to ``2^depth · base_channels``.
         up: ``bilinear`` or ``transpose``.
-        dropout: Probability at the end of the encoder.
+        dropout: probability of dropping a value after the encoder, from 0 to 1.
+
+    Example:
+        >>> net = UNetCompact(in_channels=3, out_channels=1, base_channels=4)
+        >>> net(torch.zeros(1, 3, 50, 70)).shape
+        torch.Size([1, 1, 50, 70])
     """
 
     def __init__(

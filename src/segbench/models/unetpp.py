@@ -20,7 +20,7 @@ from segbench.models.blocks import (
 
 
 def node(row: int, column: int) -> str:
-    """Name of the paper's X^{row, column}: ``row`` poolings down, ``column`` blocks along."""
+    """Name of the paper's X^{row, column}: after ``row`` poolings and ``column`` up-samplings."""
     return f"x{row}_{column}"
 
 
@@ -28,15 +28,22 @@ class UNetPP(nn.Module):
     """Nested U-Nets of 1 to ``depth`` levels with dense skips along each row.
 
     Args:
-        in_channels: Channels of the image.
-        out_channels: Channels of the logits.
-        base_channels: Channels of the finest row, doubled at each coarser one.
-        depth: Number of down-samplings, and of heads under deep supervision.
+        in_channels: channels of the image.
+        out_channels: channels of the logits.
+        base_channels: channels of the finest row, doubled at each coarser one.
+        depth: number of down-samplings, and of heads under deep supervision.
         up: ``bilinear`` keeps the channels while up-sampling, ``transpose`` halves them.
-        dropout: Probability at the end of the encoder, that is after its last block.
-        deep_supervision: A head for each nested U-Net, all of them returned in training.
-        level: Builds the first ``level`` nested U-Nets alone (the paper's pruning); such a network
-            loads the whole one's state dict. None is all of them.
+        dropout: probability of dropping a value after the encoder's last block, from 0 to 1.
+        deep_supervision: whether each nested U-Net has a head; in training all logits are returned.
+        level: number of nested U-Nets that are built (the paper's pruning); None builds all. A
+            pruned network loads the whole network's state dict.
+
+    Example:
+        >>> net = UNetPP(3, out_channels=1, base_channels=4, depth=3, deep_supervision=True)
+        >>> [logits.shape[-2:] for logits in net(torch.zeros(2, 3, 50, 70))]  # of three heads
+        [torch.Size([50, 70]), torch.Size([50, 70]), torch.Size([50, 70])]
+        >>> net.eval()(torch.zeros(2, 3, 50, 70)).shape
+        torch.Size([2, 1, 50, 70])
     """
 
     def __init__(
@@ -73,7 +80,7 @@ class UNetPP(nn.Module):
     def forward(self, image: Tensor) -> Tensor | list[Tensor]:
         """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``.
 
-        In training under deep supervision, the logits of every head, shallowest first.
+        In training with deep supervision, a list of every head's logits, shallowest first.
         """
         rows = self._rows(pad_to_multiple(image, 2**self.depth))
         if self.training and self.deep_supervision:
@@ -82,12 +89,12 @@ class UNetPP(nn.Module):
         return crop_like(self.heads[str(self.level)](rows[0][-1]), image)
 
     def _rows(self, x: Tensor) -> list[list[Tensor]]:
-        """Outputs of all nodes, ``rows[i][j]`` the paper's X^{i, j}."""
+        """Outputs of all nodes; ``rows[i][j]`` is the paper's X^{i, j}."""
         rows: list[list[Tensor]] = []
         for row in range(self.level + 1):
             x = self.nodes[node(row, 0)](x if row == 0 else F.max_pool2d(x, 2))
             rows.append([self.dropout(x) if row == self.depth else x])
-            for column in range(1, row + 1):  # the diagonal that this row's first node completes
+            for column in range(1, row + 1):  # the nodes whose inputs are now complete
                 above = row - column
                 below = self.ups[node(above, column)](rows[above + 1][-1])
                 joined = torch.cat([*rows[above], below], dim=1)
@@ -106,7 +113,7 @@ def _valid_level(level: int | None, depth: int, deep_supervision: bool) -> int:
 
 
 def _drop_pruned(net: UNetPP, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
-    """Removes what a pruned network does not have from the whole one's state dict."""
+    """Remove the weights that a pruned network lacks from the whole network's state dict."""
     rows = range(net.depth + 1)
     pruned = [(row, column) for row in rows for column in rows if row + column > net.level]
     names = [f"{group}.{node(*place)}." for group in ("nodes", "ups") for place in pruned]

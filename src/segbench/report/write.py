@@ -1,4 +1,4 @@
-"""A comparison as files, tables, figures, sheets and the page, in one folder; and on the screen."""
+"""Writes a comparison into a folder (tables, figures, sheets, page), and prints it."""
 
 import base64
 import io
@@ -6,79 +6,101 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 from PIL import Image
-from rich.console import Console
 
-from segbench.report.comparison import Comparison, Section, as_dict
-from segbench.report.exports import write_tables
-from segbench.report.figures import CAPTIONS, TITLES, file_stem, write_figures
-from segbench.report.grid import legend
-from segbench.report.page import Figure, write_page
-from segbench.report.record import write_json
-from segbench.report.sheets import write_sheet
-from segbench.report.terminal import across_table, cost_table, published_table, rich_table
+from segbench.records.record import write_json
+from segbench.report.figures.registry import SHEET, file_stem, write_across, write_figures
+from segbench.report.figures.sheets import write_sheet
+from segbench.report.figures.track import Track, no_progress
+from segbench.report.page.page import Figure, write_page
+from segbench.report.sections.comparison import Comparison, Section, as_dict
+from segbench.report.tables.exports import write_tables
+from segbench.report.tables.grid import legend
+from segbench.report.tables.terminal import (
+    across_table,
+    cost_table,
+    interval_table,
+    published_table,
+    rich_table,
+    tables_beside,
+)
+from segbench.text.screen import console
 
 PAGE, FIGURES = "index.html", "figures"
-_SHOWN = 12  # sentences on the screen; the page has all
+_SHOWN = 12  # the most sentences in the terminal; the page has all
 
 
-def write_report(comparison: Comparison, folder: Path) -> None:
-    """Write the whole report into ``folder``."""
+def write_report(comparison: Comparison, folder: Path, track: Track = no_progress) -> None:
+    """Write the whole report into ``folder``.
+
+    Args:
+        comparison: the comparison to report.
+        folder: the folder to write to; it is created if it does not exist.
+        track: shows the progress of drawing, see `segbench.report.figures.track`.
+    """
     write_json(folder / "comparison.json", as_dict(comparison))
     downloads = write_tables(comparison, folder)
-    drawn = write_figures(comparison, folder / FIGURES)
+    drawn = write_figures(comparison, folder / FIGURES, track)
     figures = [
         [Figure(each.title, each.svg, each.caption) for each in kinds.values()] for kinds in drawn
     ]
-    for section, shown in zip(comparison.sections, figures, strict=True):
+    for section, shown in zip(comparison.sections, figures, strict=False):
         stem = file_stem("sheet", section, comparison)
         sheet = write_sheet(section, comparison, folder / FIGURES / f"{stem}.png")
         if sheet:
-            shown.append(Figure(TITLES["sheet"], _inlined(sheet), CAPTIONS["sheet"]))
-    write_page(comparison, folder / PAGE, figures, list(downloads))
+            shown.append(Figure(SHEET.title, _inlined(sheet), SHEET.caption))
+    across = write_across(comparison, folder / FIGURES)
+    diagram = Figure(across.title, across.svg, across.caption) if across else None
+    write_page(comparison, folder / PAGE, figures, list(downloads), diagram)
 
 
 def _inlined(path: Path) -> str:
-    """A picture as HTML that needs no file beside it."""
+    """A picture as an HTML image that contains its data."""
     buffer = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(buffer, "WEBP", quality=80)
         size = Markup('width="{}" height="{}"').format(*image.size)
     data = base64.b64encode(buffer.getvalue()).decode()
-    text = escape(CAPTIONS["sheet"])
+    text = escape(SHEET.caption)
     return Markup('<img {} alt="{}" src="data:image/webp;base64,{}">').format(size, text, data)
 
 
 def print_report(comparison: Comparison, folder: Path) -> None:
-    """Print tables, what was found in words, and where the rest is."""
-    console = Console()
+    """Print the tables, sentences and notes of a comparison, and the paths of its files."""
+    screen = console()
     for section in comparison.sections:
-        console.print()
-        console.print(rich_table(comparison, section))
-        console.print(legend(comparison, section), style="italic", highlight=False)
-        for table in section.published:
-            console.print(f"published: {table.caption}", highlight=False, markup=False)
-            console.print(published_table(table))
-        console.print(cost_table(section, console.width >= 100))
+        screen.print()
+        screen.print(rich_table(comparison, section))
+        screen.print(legend(comparison, section), style="italic")
+        for published in section.published:
+            screen.print(f"published: {published.caption}")
+            screen.print(published_table(published))
+        screen.print(interval_table(section))
+        for table in tables_beside(section):
+            screen.print(table)
+        if costs := cost_table(section, screen.width >= 100):
+            screen.print(costs)
         for sentence in _sentences(section):
-            console.print(sentence, highlight=False, markup=False)
+            screen.print(sentence)
         for note in section.notes:
-            console.print(f"note: {note}", highlight=False, markup=False)
+            screen.print(f"note: {note}")
     if comparison.across:
-        console.print()
-        console.print(across_table(comparison))
-        console.print(f"note: {comparison.across_note}", highlight=False, markup=False)
+        screen.print()
+        screen.print(across_table(comparison))
+        screen.print(f"note: {comparison.across_note}")
+    for note in comparison.left_out:
+        screen.print(f"note: {note}")
     for what, path in (
         ("page", folder / PAGE),
         ("tables", folder / "table.md"),
         ("figures", folder / FIGURES),
     ):
-        console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+        screen.print(f"{what}: {path}", soft_wrap=True)
 
 
 def _sentences(section: Section) -> list[str]:
-    """What was found of the best and each of the others."""
-    best = section.scored[:1]
-    place = section.entries.index(best[0]) if best else -1
-    found = [pair.sentence for pair in section.pairs if place in (pair.better, pair.worse)]
+    """The sentences on the best entry and each of the others; on all without a ranking."""
+    best = [section.entries.index(entry) for entry in section.best[:1]]
+    pairs = [p for p in section.pairs if not best or best[0] in (p.better, p.worse)]
+    found = [pair.sentence for pair in pairs]
     left = len(found) - _SHOWN
     return found[:_SHOWN] + ([f"… and {left} more on the page"] if left > 0 else [])

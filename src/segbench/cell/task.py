@@ -1,0 +1,203 @@
+"""SegmentationTask: the LightningModule that trains any network with any loss."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from segbench.errors import ConfigError
+from segbench.metrics.counts import ImageScores
+from segbench.metrics.scores import aggregate, score_table
+from segbench.types import IGNORE_INDEX, Batch, predicted_labels
+
+MakeOptimizer = Callable[..., Optimizer]
+MakeScheduler = Callable[..., LRScheduler]
+NEVER = 2**62
+
+
+class EpochIoU(ImageScores):
+    """Mean IoU of an epoch's images at the network's size, for curves and model selection."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The mean IoU of the epoch's images, a scalar tensor."""
+        scores = super().compute()
+        names = [str(c) for c in range(self.num_classes)]
+        ids = [str(i) for i in scores.index]
+        table = score_table(ids, names, scores.counts, scores.sizes)
+        return torch.tensor(aggregate(table, names)["iou"], device=self.device)
+
+
+class SegmentationTask(LightningModule):
+    """Trains a network with a loss and scores it.
+
+    Args:
+        network: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``; in training it may return
+            a list of logits (deep supervision), of which the last is scored.
+        loss: maps logits and masks ``(N, H, W)`` to a scalar. The losses of several heads are
+            averaged.
+        optimizer: makes an optimizer from parameters.
+        scheduler: makes a learning-rate scheduler from an optimizer, or None. It is stepped each
+            epoch; one that takes ``total_steps`` is given their number and stepped each batch.
+        num_classes: number of classes, including the background.
+        ignore_index: the label of pixels that loss and scores ignore.
+        monitor: the metric that a plateau scheduler monitors.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: MakeOptimizer,
+        scheduler: MakeScheduler | None = None,
+        num_classes: int = 2,
+        ignore_index: int = IGNORE_INDEX,
+        monitor: str = "val/iou",
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self._make_optimizer, self._make_scheduler = optimizer, scheduler
+        self._plateau: ReduceLROnPlateau | None = None
+        self.monitor = monitor
+        self.train_iou = EpochIoU(num_classes, ignore_index)
+        self.val_iou = EpochIoU(num_classes, ignore_index)
+        self.scores = ImageScores(num_classes, ignore_index, surface=True)
+
+    def forward(self, image: Tensor) -> Any:
+        """Logits ``(N, K, H, W)`` of normalised images ``(N, C, H, W)``; in training maybe a list.
+
+        Images are float32; the weights may have another type (``trainer.precision=64-true``).
+        """
+        return self.network(image.to(self.dtype))
+
+    def on_train_epoch_start(self) -> None:
+        """Log the learning rate at the start of the epoch, and remove the last validation's values.
+
+        Otherwise Lightning would show them again after an epoch without validation.
+        """
+        for name in ("val/loss", "val/iou"):
+            self.trainer.callback_metrics.pop(name, None)
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("lr", rate, sync_dist=True, logger=False)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch, a scalar; this step never waits for the device."""
+        output = self(batch["image"])
+        heads = output if isinstance(output, list) else [output]
+        loss = torch.stack([self.loss(head, batch["mask"]) for head in heads]).mean()
+        self._log_step("train", loss, heads[-1], batch, self.train_iou)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Predicted labels ``(N, H, W)`` of a batch, for callbacks that draw them."""
+        logits = self(batch["image"])
+        loss = self.loss(logits, batch["mask"])
+        return self._log_step("val", loss, logits, batch, self.val_iou)
+
+    def _log_step(
+        self, part: str, loss: Tensor, logits: Tensor, batch: Batch, iou: EpochIoU
+    ) -> Tensor:
+        labels = predicted_labels(logits.detach())
+        iou.update(labels, batch["mask"], batch["index"])
+        values: dict[str, Tensor | EpochIoU] = {
+            f"{part}/loss": loss.detach(),
+            f"{part}/iou": iou,
+        }
+        for (
+            name,
+            value,
+        ) in values.items():  # once per epoch, as logging a step's value would wait for the device
+            self.log(
+                name,
+                value,
+                batch_size=len(labels),
+                on_step=False,
+                on_epoch=True,
+                prog_bar=True,
+                sync_dist=True,
+                logger=part != "train",  # see LogTraining
+            )
+        return labels
+
+    def on_train_epoch_end(self) -> None:
+        """Step a plateau scheduler, and stop a run that has diverged."""
+        seen = self.trainer.callback_metrics
+        if self._plateau is not None and self.monitor in seen:
+            self._plateau.step(seen[self.monitor].item())
+        loss = seen["train/loss"].item()
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss became {loss} in epoch {self.current_epoch + 1}; try a "
+                "lower optimizer.lr, trainer.gradient_clip_val=1 or trainer.precision=32-true"
+            )
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Score each image at its original size; returns the predicted labels of each image."""
+        logits = self(batch["image"]).float()
+        found = []
+        for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
+            labels = predicted_labels(resize_logits(logit[None], (mask.shape[0], mask.shape[1])))
+            self.scores.update(labels, mask[None].long(), index[None])
+            found.append(labels[0])
+        return {"labels": found}
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer and learning-rate scheduler that Lightning is to use."""
+        options: dict[str, Any] = {}
+        clipping = "mixed" in str(self.trainer.precision) and self.trainer.gradient_clip_val
+        if clipping and "fused" in getattr(self._make_optimizer, "keywords", {}):
+            options["fused"] = (
+                False  # Lightning refuses both: a fused step may unscale after clipping
+            )
+        try:
+            optimizer = self._make_optimizer(self.network.parameters(), **options)
+        except ValueError as error:  # torch's message does not name the option
+            raise ConfigError(f"optimizer: {error}") from error
+        make = self._make_scheduler
+        if make is None:
+            return optimizer
+        if asks_for_total_steps(make):
+            steps = self.trainer.estimated_stepping_batches
+            if not math.isfinite(steps):
+                raise ConfigError(
+                    "scheduler: expected a limit of training, since it plans the learning rate of "
+                    "each step; give trainer.max_epochs=… or +trainer.max_steps=…"
+                )
+            scheduler = make(optimizer, total_steps=int(steps))
+            return _plan(optimizer, scheduler, interval="step")
+        scheduler = make(optimizer)
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            return _plan(optimizer, scheduler)
+        if not self.trainer.limit_val_batches:
+            raise ConfigError(
+                f"scheduler: {type(scheduler).__name__} monitors {self.monitor}, but "
+                "trainer.limit_val_batches=0 leaves no validation; choose another scheduler"
+            )
+        # Lightning would step it after the epoch's checkpoint was written, so that a resumed run
+        # would miss that step. So Lightning only saves its state; on_train_epoch_end steps it.
+        self._plateau = scheduler
+        return _plan(optimizer, scheduler, frequency=NEVER, monitor=self.monitor)
+
+
+def asks_for_total_steps(make: MakeScheduler) -> bool:
+    """Whether a scheduler takes ``total_steps``; such a scheduler is stepped each batch."""
+    return "total_steps" in inspect.signature(getattr(make, "func", make)).parameters
+
+
+def _plan(optimizer: Optimizer, scheduler: LRScheduler, **options: Any) -> OptimizerLRScheduler:
+    plan: Any = {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **options}}
+    return cast(OptimizerLRScheduler, plan)
+
+
+def resize_logits(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Logits ``(N, K, H, W)`` resized bilinearly, for smoother borders than resized labels."""
+    if logits.shape[2:] == size:
+        return logits
+    return F.interpolate(logits, list(size), mode="bilinear", align_corners=False)

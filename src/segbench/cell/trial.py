@@ -1,0 +1,109 @@
+"""Builds the parts of a cell once, without allocating weights, to find errors before training."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from segbench.config.build import USERS_ERRORS, build, refusal
+from segbench.errors import ConfigError
+from segbench.types import logit_channels
+
+_STATES = 4  # numbers per parameter: a weight, its gradient and Adam's two averages
+
+
+def try_parts(cfg: DictConfig) -> None:
+    """Build a cell's network, loss, optimizer, scheduler and callbacks once.
+
+    An error in any cell of a sweep is so found before the first one is trained. The network's
+    weights are not allocated. Each node of the config is built once per process, even if many
+    cells share it.
+
+    Raises:
+        ConfigError: a part cannot be built; the text names the option.
+    """
+    plain: Any = OmegaConf.to_container(cfg, resolve=False)
+    if plain.get("model") is not None:
+        data = cfg.data
+        size = data.size if isinstance(data.size, int) else tuple(data.size)
+        _try_network(_text(cfg.model), data.in_channels, logit_channels(data.num_classes), size)
+    _try_node(_text(cfg.loss), "loss")
+    _try_optimizer(_text(cfg.optimizer), _text(cfg.get("scheduler")))
+    for name, node in (cfg.get("callbacks") or {}).items():
+        if node:
+            _try_node(_text(node), f"callbacks.{name}")
+
+
+def _text(node: Any) -> str:
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return json.dumps(plain, default=str)
+
+
+@cache
+def _try_node(text: str, option: str) -> None:
+    build(json.loads(text), option)
+
+
+@cache
+def _try_optimizer(text: str, scheduler: str) -> None:
+    import torch
+
+    from segbench.cell.task import asks_for_total_steps
+
+    make = build(json.loads(text), "optimizer")
+    try:
+        optimizer = make([torch.nn.Parameter(torch.zeros(1))])
+    except USERS_ERRORS as error:
+        raise refusal("optimizer", error) from error
+    node = json.loads(scheduler)
+    if not node:
+        return
+    plan = build(node, "scheduler")
+    try:
+        plan(optimizer, **({"total_steps": 10} if asks_for_total_steps(plan) else {}))
+    except USERS_ERRORS as error:
+        raise refusal("scheduler", error) from error
+
+
+@cache
+def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, int]) -> None:
+    """Build a network on torch's meta device, where tensors have shapes and no content."""
+    import torch
+
+    node = json.loads(text)
+    if isinstance(node, Mapping) and isinstance(node.get("weights"), str):
+        node = {**node, "weights": None}  # no pretrained weights, as this network is discarded
+    height, width = (size, size) if isinstance(size, int) else size
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            network = build(node, "model")
+        _check_memory(sum(p.numel() for p in network.parameters()))
+        with torch.no_grad():
+            found = network(torch.empty(2, channels, height, width, device="meta"))
+    except USERS_ERRORS as error:
+        raise refusal("model", error) from error
+    except (NotImplementedError, RuntimeError):  # from an operation that needs a tensor's content
+        return
+    for head in found if isinstance(found, list) else [found]:
+        shape = tuple(getattr(head, "shape", ()))
+        if shape != (2, logits, height, width):
+            got = shape or type(head).__name__
+            raise ConfigError(
+                f"model: expected logits of the shape (2, {logits}, {height}, {width}) for images "
+                f"(2, {channels}, {height}, {width}), or in training a list of them, got {got}"
+            )
+
+
+def _check_memory(parameters: int) -> None:
+    """Refuse a network whose weights and training state exceed this machine's memory."""
+    from segbench.hardware.device import largest_memory
+
+    needed = 4 * _STATES * parameters
+    if needed > (most := largest_memory()):
+        raise ConfigError(
+            f"model: {parameters:,} parameters take {needed / 2**30:,.0f} GiB to train, and this "
+            f"machine has {most / 2**30:,.0f} GiB; choose a smaller network, such as a smaller "
+            "model.base_channels or model.depth"
+        )

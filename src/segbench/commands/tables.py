@@ -1,0 +1,54 @@
+"""Prints a cell's scores and cost as tables on the terminal."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from segbench.metrics.registry import REGISTRY
+from segbench.records.record import SCORES, Record, part_scores, scored_part
+from segbench.text.numbers import score_text
+from segbench.text.screen import console
+
+HEADLINE = [score for score in REGISTRY if score.headline]
+
+
+def scores_table(record: Record) -> Table:
+    """A table of a cell's scores: a row for the mean, and one for each of several classes."""
+    test = part_scores(record)
+    title = f"{scored_part(record)} scores at the original resolution"
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for score in HEADLINE:
+        table.add_column(score.heading or f"{score.label} {score.unit}".strip(), justify="right")
+    classes = [key.split("/", 1)[1] for key in test if key.startswith("iou/")]
+    for name in classes if len(classes) > 1 else []:
+        table.add_row(name, *_scores(test, f"/{name}"))
+    label = classes[0] if len(classes) == 1 else "mean"
+    table.add_row(label, *_scores(test), style="bold")
+    return table
+
+
+def _scores(test: dict[str, float | None], of_class: str = "") -> list[str]:
+    return [score_text(test.get(score.name + of_class), score.name) for score in HEADLINE]
+
+
+def print_result(record: Record, folder: Path) -> None:
+    """Print a finished cell's test scores, its cost and the paths of its files."""
+    screen = console()
+    screen.print(scores_table(record))
+    screen.print(
+        f"val IoU {score_text(record['metrics']['val'].get('iou'))} at epoch "
+        f"{record['best_epoch']} of {record['epochs']}; {record['parameters']:,} parameters, "
+        f"{record['flops'] / 1e9:.2f} GFLOPs an image; trained {record['train_seconds']:.0f} s at "
+        f"{record['images_per_second']:.0f} images/s, "
+        f"{record['environment']['precision']} on {record['environment']['device']}"
+    )
+    for what, path in (
+        ("record", folder / "run.json"),
+        ("scores of each image", folder / SCORES),
+        ("best, median and worst image", folder / "panels" / "test.png"),
+        ("weights", folder / "checkpoints" / "best.ckpt"),
+        ("curves", folder / "tensorboard"),
+    ):
+        if path.exists():
+            screen.print(f"{what}: {path}", soft_wrap=True)

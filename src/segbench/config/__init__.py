@@ -1,0 +1,1 @@
+"""Reads, checks and instantiates configs, and computes the identity of a cell."""

@@ -1,0 +1,145 @@
+"""Checks the node ``hydra`` of a config before Hydra uses it.
+
+Hydra builds callbacks, launcher and sweeper and configures logging before segbench's main function.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from hydra._internal import hydra as internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf
+
+from segbench.config.families import Permitted, resolve_target
+from segbench.config.own_packages import VARIABLE, own_packages
+from segbench.config.targets import UNRESOLVED, execution_whitelist, leaves, nodes, plain
+from segbench.errors import ConfigError
+
+PLUGINS = ("hydra.launcher", "hydra.sweeper")
+_HOMES = ("hydra_plugins.", "hydra._internal.core_plugins.")
+# The permitted values of these keys, which are those of Hydra's own configurations.
+_VALUES = {
+    "class": ("logging.StreamHandler", "logging.FileHandler"),
+    "stream": ("ext://sys.stdout", "ext://sys.stderr"),
+    "filename": ("${hydra.runtime.output_dir}/${hydra.job.name}.log",),
+}
+_SECTIONS = {
+    "formatters": ("format", "datefmt"),
+    "handlers": ("class", "formatter", "level", "stream", "filename"),
+    "loggers": ("level", "handlers", "propagate"),
+}
+
+
+class CheckedRepository(ConfigRepository):
+    """Reads YAML files as Hydra does; its errors name the file."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Read a config file, as Hydra's loader does.
+
+        Raises:
+            ConfigError: the file is not YAML in UTF-8.
+        """
+        try:
+            return super().load_config(config_path)
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            source = self._find_object_source(config_path, ObjectType.CONFIG)
+            folder = source.path if source else ""
+            reason = " ".join(str(error).split())
+            raise ConfigError(
+                f"{folder}/{config_path}.yaml: cannot be read as YAML in UTF-8 ({reason}); "
+                "correct it"
+            ) from error
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Composes configs as Hydra does, and checks the result."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self.repository = CheckedRepository(config_search_path)
+
+    def load_configuration(self, *args: Any, **options: Any) -> DictConfig:
+        """Compose a config and check its node ``hydra``."""
+        cfg = super().load_configuration(*args, **options)
+        check_hydra(cfg)
+        return cfg
+
+
+@contextmanager
+def checked_composition() -> Iterator[None]:
+    """Let Hydra compose configs with a `CheckedLoader` in this context."""
+    original = vars(internals)["ConfigLoaderImpl"]
+    vars(internals)["ConfigLoaderImpl"] = CheckedLoader
+    ours = ("segbench.*", "hydra_plugins.*", *(f"{name}.*" for name in own_packages()))
+    try:
+        with execution_whitelist(ours):
+            yield
+    finally:
+        vars(internals)["ConfigLoaderImpl"] = original
+
+
+def check_hydra(cfg: DictConfig) -> None:
+    """Refuse targets, logging classes and environment variables under ``hydra``.
+
+    Launchers and sweepers of Hydra and of installed plugins are permitted, and every object that is
+    defined in a package that ``SEGBENCH_PACKAGES`` lists.
+
+    Raises:
+        ConfigError: a value is not permitted; the text names the option.
+    """
+    hint = f"permitted: installed launchers and sweepers, and with {VARIABLE}=mypackage your own"
+    own = Permitted((), own_packages(), hint)
+    whole = OmegaConf.to_container(cfg.hydra, resolve=False)
+    assert isinstance(whole, dict)
+    trees = {f"hydra.{key}": plain(cfg.hydra, key) for key in ("callbacks", "launcher", "sweeper")}
+    for path, tree in {"hydra": whole, **trees}.items():
+        for option, node in nodes(tree, path):
+            name = node["_target_"]
+            if not (option in PLUGINS and isinstance(name, str) and name.startswith(_HOMES)):
+                resolve_target(option, name, own)
+    for path, tree in trees.items():
+        _refuse_resolvers(whole[path.partition(".")[2]], path)
+        for option, value in leaves(tree, path):
+            if value is UNRESOLVED:
+                raise ConfigError(f"{option}: cannot be resolved before a job runs; write it out")
+    for name in ("job_logging", "hydra_logging"):
+        _check_logging(f"hydra.{name}", whole[name] or {})
+    if whole["job"]["env_set"]:
+        raise ConfigError("hydra.job.env_set: not used; export the variables before the command")
+
+
+def _refuse_resolvers(tree: Any, path: str) -> None:
+    """Refuse interpolations with resolvers, whose values could change between check and use."""
+    for option, value in leaves(tree, path):
+        if isinstance(value, str) and re.search(r"\$\{[^}]*:", value):
+            raise ConfigError(f"{option}: {value!r}: expected a value, or a reference to a key")
+
+
+def _check_logging(path: str, tree: dict[str, Any]) -> None:
+    """Refuse keys and classes that Hydra's own logging configurations do not have."""
+    known = ("version", "disable_existing_loggers", "root", *_SECTIONS)
+    _check_section(path, dict.fromkeys(tree), known)
+    _check_section(f"{path}.root", tree.get("root") or {}, _SECTIONS["loggers"])
+    for section, keys in _SECTIONS.items():
+        for name, node in (tree.get(section) or {}).items():
+            _check_section(f"{path}.{section}.{name}", node, keys)
+
+
+def _check_section(path: str, node: Any, keys: tuple[str, ...]) -> None:
+    if not isinstance(node, dict):
+        raise ConfigError(f"{path}: {node!r}: expected keys with values")
+    for key, value in node.items():
+        known = _VALUES.get(key)
+        refers = known is None and any(sign in str(value) for sign in ("${", "://"))
+        if key not in keys or refers or (known and value not in known):
+            raise ConfigError(
+                f"{path}.{key}: {value!r} is not permitted in a logging configuration; permitted: "
+                f"{', '.join(known or keys)}"
+            )

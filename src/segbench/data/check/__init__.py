@@ -1,0 +1,1 @@
+"""Validates a data set: unreadable files, duplicates, wrong masks."""

@@ -1,0 +1,103 @@
+"""Draws a sheet of training samples with the outlines of their masks, for visual inspection."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from segbench.colours import IGNORED, class_colour
+from segbench.data.base import SegmentationDataModule
+from segbench.data.store.loading import Augment
+from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Array, resize_image, resize_mask
+from segbench.text.escape import visible
+
+ROWS, COLUMNS = 8, 6
+_TILE = 192  # approximate height of a tile in pixels
+_GAP, _LINE = 4, 18  # pixels between tiles, and of a line of text
+
+
+def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Image.Image:
+    """Draw readable cases, selected at equal distances among those given.
+
+    Each row shows a prepared case, and then the same case augmented as in the first epochs; without
+    augmentation each tile shows a different case.
+
+    Args:
+        data: the data set, which reads, resizes and augments the cases.
+        cases: the cases by their index in the data set, which seeds their augmentation.
+    """
+    count = ROWS if data.augment else ROWS * COLUMNS
+    indices = list(cases)
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    tiles: list[tuple[Array, str]] = []
+    for index in (indices[i] for i in chosen):
+        decoded = data.read(cases[index])
+        image, mask = resize_image(decoded.image, data.size), resize_mask(decoded.mask, data.size)
+        named = [(image, mask, cases[index].id), *_epochs(image, mask, index, data.augment)]
+        for pixels, labels, caption in named:
+            tile = outlined(pixels, labels, data.num_classes, data.ignore_index)
+            tiles.append((tile, caption))
+    return draw_grid(tiles, data.class_names)
+
+
+def _epochs(
+    image: Array, mask: Array, index: int, augment: Augment | None
+) -> list[tuple[Array, Array, str]]:
+    if augment is None:
+        return []
+    epochs = range(COLUMNS - 1)
+    return [(*augment(image, mask, epoch, index), f"epoch {epoch + 1}") for epoch in epochs]
+
+
+def outlined(image: Array, mask: Array, num_classes: int, ignore_index: int) -> Array:
+    """An RGB tile (h, w, 3) of an image (H, W, C) near 192 pixels high, its classes outlined."""
+    height, width = _tile_size(mask.shape)
+    rgb = image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
+    how = cv2.INTER_NEAREST if height >= mask.shape[0] else cv2.INTER_AREA
+    tile = np.asarray(cv2.resize(rgb, (width, height), interpolation=how), np.uint8)
+    labels = resize_mask(mask, (height, width))
+    for label in [*range(1, num_classes), ignore_index]:
+        inside = (labels == label).astype(np.uint8)
+        contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        colour = IGNORED if label == ignore_index else class_colour(label)
+        cv2.drawContours(tile, contours, -1, colour, 1)
+    return tile
+
+
+def _tile_size(size: tuple[int, ...]) -> tuple[int, int]:
+    """(height, width) of a tile: an integer multiple of a small size, or a large size reduced."""
+    height, width = size
+    if height <= _TILE:
+        factor = max(1, round(_TILE / height))
+        return height * factor, width * factor
+    return _TILE, max(1, round(width * _TILE / height))
+
+
+def draw_grid(tiles: Sequence[tuple[Array, str]], class_names: Sequence[str]) -> Image.Image:
+    """Tiles (h, w, 3) of equal size in rows of six, with captions and a legend at the end."""
+    height, width = tiles[0][0].shape[:2]
+    step_x, step_y = width + _GAP, height + _LINE
+    rows, columns = -(-len(tiles) // COLUMNS), min(COLUMNS, len(tiles))
+    size = (columns * step_x + _GAP, rows * step_y + _LINE + 2 * _GAP)
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for number, (tile, name) in enumerate(tiles):
+        caption = visible(name)
+        x, y = _GAP + number % COLUMNS * step_x, _GAP + number // COLUMNS * step_y
+        sheet.paste(Image.fromarray(tile), (x, y))
+        while draw.textlength(caption, font) > width:
+            caption = caption[:-2] + "…"
+        draw.text((x, y + height + 1), caption, "black", font)
+    x = _GAP
+    entries = [
+        *((visible(n), class_colour(k)) for k, n in enumerate(class_names) if k),
+        ("ignored", IGNORED),
+    ]
+    for name, colour in entries:
+        y = sheet.height - _LINE
+        draw.rectangle((x, y + 2, x + 10, y + 12), colour)
+        draw.text((x + 14, y), name, "black", font)
+        x += 30 + round(draw.textlength(name, font))
+    return sheet

@@ -1,0 +1,1 @@
+"""Devices, their memory, and the processes that share them."""

@@ -1,0 +1,1 @@
+"""Finished cells at work: predicting, exporting, scoring again."""

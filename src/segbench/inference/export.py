@@ -1,0 +1,186 @@
+"""Writes a trained network as one file for other programs, and compares it with the network."""
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental import _config as tracing
+
+from segbench.colours import class_colour
+from segbench.data.store.transforms import Array, normalise
+from segbench.errors import ConfigError, SegbenchError
+from segbench.records.record import atomic_write
+from segbench.types import probabilities
+
+FORMATS = {"onnx": ".onnx", "torch_export": ".pt2"}
+METADATA = "segbench.json"  # among the extra files of torch.export's archive
+TORCHS_OWN = ".*LeafSpec|The given buffer is not writable"  # torch 2.11's warnings about itself
+TOLERANCE = 1e-3  # of a probability; both compute in float32
+Answer = Callable[[Array], Array]  # images (N, C, H, W) float32 to probabilities (N, K, H, W)
+
+
+class Exported(nn.Module):
+    """A network that includes normalisation and the conversion of logits to probabilities.
+
+    It maps images ``(N, C, H, W)`` float32, 0 to 255, to probabilities ``(N, num_classes, H, W)``.
+
+    Args:
+        network: maps normalised images to logits.
+        in_channels: number of channels of an image.
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, network: nn.Module, in_channels: int) -> None:
+        super().__init__()
+        # with channels_last weights the graph would depend on the number of images
+        self.network = network.to(memory_format=torch.contiguous_format)
+        # normalise is affine, so two values define it; tracing cannot follow its cached tensors
+        ends = normalise(torch.tensor([0, 255]).view(2, 1, 1, 1).expand(2, in_channels, 1, 1))
+        self.register_buffer("offset", ends[0].clone())
+        self.register_buffer("scale", (ends[1] - ends[0]) / 255)  # (C, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Probabilities ``(N, num_classes, H, W)`` of images ``(N, C, H, W)``, background first."""
+        return probabilities(self.network(image * self.scale + self.offset))
+
+
+def describe(class_names: Sequence[str], size: tuple[int, int], in_channels: int) -> dict[str, Any]:
+    """The metadata of an exported file, which are stored as JSON."""
+    return {
+        "class_names": list(class_names),
+        "palette": [list(class_colour(label)) for label in range(len(class_names))],
+        "size": list(size),  # (height, width) that the network was trained at
+        "in_channels": in_channels,
+        "input": "image: (N, C, H, W) float32, 0 to 255, RGB",
+        "output": "probabilities: (N, classes, H, W) float32",
+    }
+
+
+def export(network: nn.Module, path: Path, kind: str, facts: dict[str, Any]) -> Answer:
+    """Write ``path`` atomically.
+
+    Args:
+        network: maps normalised images to logits.
+        path: the file to write.
+        kind: the format, ``onnx`` or ``torch_export``.
+        facts: the metadata that `describe` returns.
+
+    Returns:
+        A function that runs the written file: images (N, C, H, W) float32 to probabilities.
+
+    Raises:
+        ConfigError: the format is unknown.
+        ImportError: a package that ONNX needs is missing.
+        SegbenchError: torch cannot export this network in this format.
+    """
+    if kind not in FORMATS:
+        raise ConfigError(f"format={kind}: expected {', '.join(FORMATS)}")
+    module = Exported(network, facts["in_channels"]).eval()
+    write, read = (_write_onnx, _read_onnx) if kind == "onnx" else (_write_archive, _read_archive)
+    if kind == "onnx":
+        onnx_packages()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", TORCHS_OWN)
+        with atomic_write(path) as temporary:
+            try:
+                write(trace(module, facts), temporary, facts)
+            except Exception as error:  # exporters raise many kinds of errors
+                name, reason = type(network).__name__, " ".join(str(error).split())[:300]
+                other = "torch_export" if kind == "onnx" else "onnx"
+                raise SegbenchError(
+                    f"format={kind}: {name} cannot be exported ({reason}); try format={other}"
+                ) from error
+        return read(path)
+
+
+def trace(module: nn.Module, facts: dict[str, Any]) -> torch.export.ExportedProgram:
+    """The module's graph, for any number of images of any height and width."""
+    image = torch.rand(2, facts["in_channels"], 67, 93) * 255
+    free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    # Without this the graph would accept only sizes that need the same padding as this example.
+    with tracing.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
+        return torch.export.export(module, (image,), dynamic_shapes={"image": free}, strict=False)
+
+
+def onnx_packages() -> ModuleType:
+    """The module ``onnxruntime``.
+
+    Raises:
+        ImportError: a package that export to ONNX needs is not installed.
+    """
+    try:
+        found = [import_module(name) for name in ("onnx", "onnxscript", "onnxruntime")]
+    except ImportError as error:
+        raise ImportError(
+            f"format=onnx needs more packages ({error}): pip install 'segbench[export]'"
+        ) from error
+    return found[-1]
+
+
+def _write_onnx(program: torch.export.ExportedProgram, path: Path, facts: dict[str, Any]) -> None:
+    names = {0: "batch", 2: "height", 3: "width"}
+    made = torch.onnx.export(
+        program,
+        input_names=["image"],
+        output_names=["probabilities"],
+        dynamic_shapes={"image": names},
+        dynamo=True,
+        verbose=False,
+    )
+    assert made is not None
+    texts = {key: v if isinstance(v, str) else json.dumps(v) for key, v in facts.items()}
+    made.model.metadata_props.update(texts)
+    made.save(path, external_data=False)
+
+
+def _read_onnx(path: Path) -> Answer:
+    session = onnx_packages().InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: np.asarray(session.run(None, {"image": images})[0])
+
+
+def _write_archive(
+    program: torch.export.ExportedProgram, path: Path, facts: dict[str, Any]
+) -> None:
+    with path.open("wb") as file:
+        torch.export.save(program, file, extra_files={METADATA: json.dumps(facts)})
+
+
+def _read_archive(path: Path) -> Answer:
+    module = torch.export.load(path).module()
+
+    def answer(images: Array) -> Array:
+        with torch.no_grad():
+            found: Array = module(torch.from_numpy(images)).numpy()
+        return found
+
+    return answer
+
+
+def largest_difference(network: nn.Module, answer: Answer, images: Any) -> float:
+    """The largest absolute difference between the probabilities of a network and of its file.
+
+    The network's probabilities are computed as in training and prediction.
+
+    Args:
+        network: maps normalised images to logits.
+        answer: runs the exported file.
+        images: (N, C, H, W) uint8.
+
+    Returns:
+        The difference; infinity where the shapes differ.
+    """
+    with torch.no_grad():
+        expected = probabilities(network.float().cpu()(normalise(torch.from_numpy(images))))
+    found = answer(images.astype(np.float32))
+    if found.shape != tuple(expected.shape):
+        return float("inf")
+    return float(np.abs(found - expected.numpy()).max())

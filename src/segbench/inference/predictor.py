@@ -1,0 +1,260 @@
+"""Predictor: applies trained networks to pictures of any size, without files or configs."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from segbench.cell.task import resize_logits
+from segbench.colours import class_colour
+from segbench.data.options import as_size
+from segbench.data.pictures import MODES
+from segbench.data.store.transforms import Array, normalise, resize_image
+from segbench.errors import ConfigError, DataError
+from segbench.hardware.device import auto_precision
+from segbench.inference.averaging import Averaged, check_tta
+from segbench.inference.windows import Strip, slide
+from segbench.types import predicted_labels, probabilities
+
+Floats = npt.NDArray[np.float32]
+Picture = Array | Image.Image
+PRECISIONS = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The prediction for a picture.
+
+    Args:
+        labels: class ids (H, W) uint8.
+        probabilities: (num_classes, H, W) float32, or None if not asked for.
+    """
+
+    labels: Array
+    probabilities: Floats | None
+
+
+class Predictor:
+    """Predicts masks of pictures of any size, at the pictures' own size.
+
+    A picture is resized to the networks' size as in training, and the logits are resized back. With
+    a ``window`` it is not resized, but predicted window by window. Called with a NumPy array (H, W)
+    or (H, W, C) of uint8 or a PIL image, it returns class ids (H, W) uint8; called with a list, it
+    returns a list.
+
+    Args:
+        networks: one network, or several whose probabilities are averaged.
+        class_names: background first.
+        size: (height, width) in pixels to which pictures are resized.
+        in_channels: 1, 3 or 4; pictures are converted to this number of channels.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
+        precision: ``auto``, ``32-true``, ``bf16-mixed`` or ``16-mixed``, as in training.
+        tta: test-time augmentation; ``flips`` averages over the mirror images.
+        window: the side of sliding windows in the picture's own pixels, or [height, width].
+        overlap: the fraction of a window that the next window also covers, in [0, 1).
+        batch_size: number of pictures, or windows, in a batch.
+
+    Raises:
+        ConfigError: an option is out of range, or the device does not exist.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        class_names: Sequence[str],
+        size: tuple[int, int],
+        in_channels: int = 3,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        tta: str | None = None,
+        window: int | Sequence[int] | None = None,
+        overlap: float = 0.5,
+        batch_size: int = 8,
+    ) -> None:
+        if not 0 <= overlap < 1:
+            raise ConfigError(f"overlap={overlap}: expected 0 or more, and less than 1")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size}: expected 1 or more")
+        self.class_names, self.size, self.in_channels = list(class_names), size, in_channels
+        self.device = find_device(device)
+        self.precision = auto_precision(self.device.type) if precision == "auto" else precision
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision={precision}: expected auto, {', '.join(PRECISIONS)}")
+        self.window = None if window is None else _as_window(window)
+        self.overlap, self.batch_size = overlap, batch_size
+        self.network = Averaged(networks, check_tta(tta)).to(self.device).eval()
+
+    @property
+    def palette(self) -> list[tuple[int, int, int]]:
+        """The colour of each class as red, green and blue, 0 to 255."""
+        return [class_colour(label) for label in range(len(self.class_names))]
+
+    @overload
+    def __call__(self, pictures: Picture) -> Array: ...
+    @overload
+    def __call__(self, pictures: Sequence[Picture]) -> list[Array]: ...
+    def __call__(self, pictures: Any) -> Any:
+        """Class ids (H, W) uint8 of a picture, or a list of them."""
+        masks = [each.labels for each in self._predict_all(pictures, False)]
+        return masks if isinstance(pictures, list | tuple) else masks[0]
+
+    @overload
+    def probabilities(self, pictures: Picture) -> Floats: ...
+    @overload
+    def probabilities(self, pictures: Sequence[Picture]) -> list[Floats]: ...
+    def probabilities(self, pictures: Any) -> Any:
+        """Probabilities (num_classes, H, W) float32 of a picture, or a list of them."""
+        found = [each.probabilities for each in self._predict_all(pictures, True)]
+        return found if isinstance(pictures, list | tuple) else found[0]
+
+    def _predict_all(self, pictures: Any, with_probabilities: bool) -> Iterator[Prediction]:
+        several = pictures if isinstance(pictures, list | tuple) else [pictures]
+        for start in range(0, len(several), self.batch_size):
+            chosen = several[start : start + self.batch_size]
+            pixels = [as_pixels(each, self.in_channels) for each in chosen]
+            sizes = [each.shape[:2] for each in pixels]
+            prepared = [self.prepare(each) for each in pixels]
+            yield from self.predict(prepared, sizes, with_probabilities)
+
+    def prepare(self, picture: Array) -> Array:
+        """A picture (H, W, C) as `predict` takes it: at the networks' size, except for windows."""
+        return resize_image(picture, self.size) if self.window is None else picture
+
+    def predict(
+        self,
+        prepared: Sequence[Array],
+        sizes: Sequence[tuple[int, ...]],
+        with_probabilities: bool = False,
+    ) -> Iterator[Prediction]:
+        """Predict pictures one after another.
+
+        Args:
+            prepared: the pictures as `prepare` returns them.
+            sizes: their original (height, width).
+            with_probabilities: whether probabilities are returned besides class ids.
+        """
+        for strips, (height, width) in zip(self._strips(prepared, sizes), sizes, strict=True):
+            labels = np.empty((height, width), np.uint8)
+            shape = (len(self.class_names), height, width)
+            kept = np.empty(shape, np.float32) if with_probabilities else None
+            for top, logits in strips:
+                rows = slice(top, top + logits.shape[1])
+                labels[rows] = predicted_labels(logits[None])[0].to(torch.uint8).cpu().numpy()
+                if kept is not None:
+                    kept[:, rows] = probabilities(logits[None])[0].cpu().numpy()
+            yield Prediction(labels, kept)
+
+    def _strips(
+        self, prepared: Sequence[Array], sizes: Sequence[tuple[int, ...]]
+    ) -> Iterator[Iterator[Strip]]:
+        """For each picture its logits (K, h, W), in strips from top to bottom."""
+        if self.window is not None:
+            for picture in prepared:
+                strips = slide(picture, self._channels, self.window, self.overlap, self.batch_size)
+                yield ((top, _as_logits(values)) for top, values in strips)
+            return
+        for start in range(0, len(prepared), self.batch_size):
+            chosen = slice(start, start + self.batch_size)
+            for logits, size in zip(
+                self._forward(np.stack(prepared[chosen])), sizes[chosen], strict=True
+            ):
+                yield iter([(0, resize_logits(logits[None], size)[0])])
+
+    @torch.inference_mode()
+    def _forward(self, images: Array) -> Tensor:
+        """Logits (N, K, H, W) float32 of images (N, H, W, C)."""
+        moved = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
+        with self._autocast():
+            return self.network(normalise(moved)).float()  # type: ignore[no-any-return]
+
+    def _channels(self, images: Array) -> Tensor:
+        """Probabilities (N, K, H, W) for each logit channel; K = 1 is the foreground."""
+        logits = self._forward(images)
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        dtype = PRECISIONS[self.precision]
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+
+
+def _as_logits(means: Tensor) -> Tensor:
+    """Logits (K, h, W) of mean probabilities (K, h, W)."""
+    return means.logit() if means.shape[0] == 1 else means.log()
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device called ``name``; ``auto`` is a GPU where there is one.
+
+    Raises:
+        ConfigError: torch does not know the device, or it is not available.
+    """
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"device={name}: not available here ({reason}); give auto, cpu …"
+        ) from error
+    return device
+
+
+def _as_window(window: int | Sequence[int]) -> tuple[int, int]:
+    try:
+        return as_size(window)
+    except ValueError as error:
+        raise ConfigError(
+            f"window={window}: expected one positive number, or [height, width]"
+        ) from error
+
+
+def as_pixels(picture: Any, channels: int) -> Array:
+    """A picture as (H, W, channels) uint8.
+
+    Args:
+        picture: a PIL image or a NumPy array.
+        channels: 1, 3 or 4.
+
+    Raises:
+        DataError: neither a PIL image nor a NumPy array of uint8, (H, W) or (H, W, 1, 3 or 4).
+    """
+    if isinstance(picture, np.ndarray):
+        shown = picture[:, :, 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
+        depth = shown.shape[2] if shown.ndim == 3 else 1
+        if picture.dtype != np.uint8 or shown.ndim not in (2, 3) or depth not in MODES:
+            raise DataError(
+                f"a picture of {picture.dtype} and shape {picture.shape}: expected uint8 (0 to "
+                "255) and (height, width) or (height, width, 1, 3 or 4)"
+            )
+        picture = Image.fromarray(shown)
+    elif isinstance(picture, Image.Image) and picture.getexif().get(0x0112, 1) != 1:
+        warnings.warn(
+            "a picture with an EXIF orientation is taken as stored; PIL.ImageOps.exif_transpose "
+            "turns it upright, as `predict` does with data.exif=apply",
+            stacklevel=4,
+        )
+    if not isinstance(picture, Image.Image):
+        kind = type(picture).__name__
+        raise DataError(f"a picture of type {kind}: expected a PIL image or a NumPy array")
+    if picture.mode == "F":
+        raise DataError("a picture of floating-point numbers: expected 8 or 16 bits")
+    if picture.mode.startswith("I"):  # 16 bits, of which Pillow would keep the lower 8
+        grey = np.asarray(picture).astype(np.float32) * (255 / 65535)
+        picture = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")  # Pillow warns about a direct conversion
+    if channels == 4 and not picture.has_transparency_data:
+        warnings.warn("a picture without alpha: its fourth channel is 255", stacklevel=4)
+    pixels = np.asarray(picture.convert(MODES[channels]))
+    return pixels.reshape(*pixels.shape[:2], channels)

@@ -1,0 +1,82 @@
+"""Sliding windows with Gaussian weights, for pictures much larger than those of training.
+
+As in nnU-Net (Isensee et al. 2021, https://doi.org/10.1038/s41592-020-01008-z) and MONAI, windows
+overlap, and each has the largest weight at its centre. Here the sums are kept for only one row of
+windows, so that memory grows with the picture's width and not with its area.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segbench.data.store.transforms import Array
+
+# Windows (N, h, w, C) uint8 to values (N, K, h, w) float32, which are averaged
+Forward = Callable[[Array], Tensor]
+Strip = tuple[int, Tensor]  # its first row in the picture, and the values (K, h, W) of its rows
+_SIGMA = 1 / 8  # of the window's side, as in nnU-Net and MONAI
+_LEAST = 1e-3  # prevents a division by almost 0 at corners that only one window covers
+
+
+def window_starts(length: int, window: int, overlap: float) -> list[int]:
+    """The first pixel of each window along a side; the last window ends at the side's end.
+
+    Args:
+        length: pixels of the side, at least ``window``.
+        window: pixels of a window.
+        overlap: the fraction of a window that the next one also covers, in [0, 1).
+    """
+    step = max(1, int(window * (1 - overlap)))
+    return [*range(0, length - window, step), length - window]
+
+
+def gaussian_weights(height: int, width: int) -> Tensor:
+    """Weights (height, width) of a window's pixels, 1 at its centre."""
+    sides = []
+    for side in (height, width):
+        away = torch.arange(side) - (side - 1) / 2
+        sides.append(torch.exp(-(away**2) / (2 * (_SIGMA * side) ** 2)))
+    return torch.outer(*sides).clamp(min=_LEAST)
+
+
+def slide(
+    picture: Array, forward: Forward, window: tuple[int, int], overlap: float, batch_size: int
+) -> Iterator[Strip]:
+    """Weighted means of the values of all windows of a picture, strip by strip from the top.
+
+    Args:
+        picture: (H, W, C) uint8; if smaller than the window, it is one window.
+        forward: maps windows (N, h, w, C) to values (N, K, h, w).
+        window: (height, width) in pixels.
+        overlap: the fraction of a window that the next one also covers, in [0, 1).
+        batch_size: number of windows in a batch.
+
+    Yields:
+        The first row of each strip, and its values (K, rows, W).
+    """
+    height, width = (min(pair) for pair in zip(window, picture.shape[:2], strict=True))
+    tops = window_starts(picture.shape[0], height, overlap)
+    lefts = window_starts(picture.shape[1], width, overlap)
+    weights = gaussian_weights(height, width)
+    total = mass = torch.empty(0)
+    for top, following in zip(tops, [*tops[1:], picture.shape[0]], strict=True):
+        for start in range(0, len(lefts), batch_size):
+            chosen = lefts[start : start + batch_size]
+            values = forward(np.stack([picture[top:, left:][:height, :width] for left in chosen]))
+            if not total.numel():
+                weights = weights.to(values.device)
+                total = values.new_zeros(values.shape[1], height, picture.shape[1])
+                mass = torch.zeros_like(total[0])
+            for value, left in zip(values, chosen, strict=True):
+                total[:, :, left : left + width] += weights * value
+                mass[:, left : left + width] += weights
+        done = following - top
+        yield top, total[:, :done] / mass[:done]
+        total, mass = _moved_up(total, done), _moved_up(mass, done)
+
+
+def _moved_up(rows: Tensor, done: int) -> Tensor:
+    """Sums (…, h, W) without their first ``done`` rows, and as many rows of zeros after them."""
+    return torch.cat([rows[..., done:, :], torch.zeros_like(rows[..., :done, :])], dim=-2)

@@ -1,0 +1,176 @@
+"""The registry of scores: one entry has all facts of a score.
+
+A new score needs a formula and an entry here. The columns of ``scores.csv``, the averages in
+``run.json``, all tables, the page, the bounds that a file is checked against and the values of
+``compare score=`` follow from it. Tables show a dash for a score that cells of older versions lack.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segbench.arrays import Values
+from segbench.metrics import surface
+from segbench.metrics.surface import Mask, MaskPair
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of one class in one image, or of one class over all images.
+
+    Args:
+        name: name in files and options.
+        label: name in tables and figures.
+        of_counts: formula from counts ``(…, 3)`` (tp, fp, fn) to values ``(…)``.
+        of_masks: formula from a pair of masks, neither of them empty, to a value.
+        unit: ``"px"``, or empty for a fraction.
+        lower_is_better: whether the best value is the lowest.
+        upper: the largest possible value; the smallest is 0.
+        per_image: whether it is a mean over images; else its counts are summed over all images.
+        column: whether it is a column of ``scores.csv``; a formula on counts needs none.
+        headline: whether a cell's table on the terminal shows it.
+        shown: whether a comparison's page shows it beside the compared score.
+        heading: a shorter label for the terminal.
+
+    Example:
+        >>> BY_NAME["hd95"].title
+        'HD95 (px)'
+        >>> BY_NAME["iou"].of_counts(np.array([2, 1, 1])).item()  # tp / (tp + fp + fn)
+        0.5
+    """
+
+    name: str
+    label: str
+    of_counts: Callable[[Counts], Values] | None = None
+    of_masks: Callable[[MaskPair], float] | None = None
+    unit: str = ""
+    lower_is_better: bool = False
+    upper: float = 1.0
+    per_image: bool = True
+    column: bool = False
+    headline: bool = False
+    shown: bool = False
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, such as ``HD95 (px)``."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def missed(self, diagonal: float) -> float:
+        """The worst value, which a class gets that only one of the two masks holds.
+
+        Args:
+            diagonal: length of the image's diagonal in pixels.
+        """
+        return min(self.upper, diagonal) if self.lower_is_better else 0.0
+
+
+def _ratio(part: Callable[..., Any], whole: Callable[..., Any]) -> Callable[[Counts], Values]:
+    """A formula of a ratio of counts: NaN where tp, fp and fn are 0, else 0 where tp is 0."""
+
+    def formula(counts: Counts) -> Values:
+        tp, fp, fn = np.moveaxis(counts, -1, 0)
+        ratio = part(tp, fp, fn) / np.maximum(whole(tp, fp, fn), 1)
+        return np.where(tp + fp + fn > 0, ratio, np.nan)
+
+    return formula
+
+
+def thresholded_iou(counts: Counts) -> Values:
+    """Fraction of the thresholds 0.50, 0.55 … 0.95 that the IoU of counts ``(…, 3)`` exceeds.
+
+    It is ⌈clamp(20 · (IoU − ½), 0, 10)⌉ / 10, computed in integers, because in floating point an
+    IoU of exactly 0.55 exceeds 0.55. NaN where the class is in neither mask.
+
+    Example:
+        >>> thresholded_iou(np.array([[7, 2, 1], [0, 0, 0]]))  # IoU 0.7 exceeds 0.50 to 0.65
+        array([0.4, nan])
+    """
+    tp, union = counts[..., 0], counts.sum(axis=-1)
+    passed = np.clip(-((10 * union - 20 * tp) // np.maximum(union, 1)), 0, 10)  # −⌊−x⌋ = ⌈x⌉
+    return np.where(union > 0, passed / 10, np.nan)
+
+
+_iou = _ratio(lambda tp, fp, fn: tp, lambda tp, fp, fn: tp + fp + fn)
+_dice = _ratio(lambda tp, fp, fn: 2 * tp, lambda tp, fp, fn: 2 * tp + fp + fn)
+_precision = _ratio(lambda tp, fp, fn: tp, lambda tp, fp, fn: tp + fp)
+_recall = _ratio(lambda tp, fp, fn: tp, lambda tp, fp, fn: tp + fn)
+_OVER_ALL: dict[str, Any] = {"per_image": False}  # counts are summed over all images first
+
+REGISTRY = (
+    Score("iou", "IoU", _iou, column=True, headline=True, shown=True),
+    Score("dice", "Dice", _dice, column=True, headline=True, shown=True),
+    Score("precision", "precision", _precision),
+    Score("recall", "recall", _recall),
+    Score("iou_thresholded", "thresholded IoU", thresholded_iou),
+    Score(
+        "iou_dataset", "IoU over the data set", _iou, **_OVER_ALL, headline=True, shown=True,
+        heading="IoU, data set",
+    ),
+    Score("dice_dataset", "Dice over the data set", _dice, **_OVER_ALL),
+    Score("precision_dataset", "precision over the data set", _precision, **_OVER_ALL),
+    Score("recall_dataset", "recall over the data set", _recall, **_OVER_ALL),
+    Score("pixel_accuracy", "pixel accuracy", per_image=False),
+    Score("mean_pixel_accuracy", "mean pixel accuracy", per_image=False),
+    Score(
+        "assd", "ASSD", of_masks=surface.assd, unit="px", lower_is_better=True, upper=math.inf,
+        column=True, headline=True, shown=True,
+    ),
+    Score(
+        "hd95", "HD95", of_masks=surface.hd95, unit="px", lower_is_better=True, upper=math.inf,
+        column=True, headline=True, shown=True,
+    ),
+    Score("nsd", "NSD", of_masks=surface.nsd, column=True, headline=True, shown=True),
+    Score("boundary_iou", "Boundary IoU", of_masks=surface.boundary_iou, column=True, shown=True),
+)  # fmt: skip
+BY_NAME = {score.name: score for score in REGISTRY}
+PER_IMAGE = {score.name: score for score in REGISTRY if score.per_image}
+OF_COUNTS = {score.name: score.of_counts for score in REGISTRY if score.of_counts}
+OF_MASKS = {score.name: score.of_masks for score in REGISTRY if score.of_masks}
+SURFACE = list(OF_MASKS)
+
+
+def find_score(name: str) -> Score:
+    """The entry of a score such as ``hd95`` or ``hd95/nucleus``; a new one for unknown names.
+
+    Example:
+        >>> find_score("hd95/nucleus").lower_is_better
+        True
+    """
+    plain = name.partition("/")[0]
+    return BY_NAME.get(plain) or Score(plain, plain, per_image=False)
+
+
+def mask_scores(prediction: Mask, truth: Mask, tolerance: float = surface.TOLERANCE) -> Values:
+    """The scores ``SURFACE`` (ASSD, HD95, NSD, Boundary IoU) of two masks, in this order.
+
+    Args:
+        prediction: ``(H, W)`` bool.
+        truth: ``(H, W)`` bool.
+        tolerance: the tolerance of NSD, in pixels.
+
+    Returns:
+        One value for each score: NaN where both masks are empty; where only one of them is, the
+        score's worst value, which for a distance is the image's diagonal.
+
+    Example:
+        >>> truth = np.zeros((9, 9), bool)
+        >>> truth[2:7, 2:7] = True
+        >>> mask_scores(np.roll(truth, 1, axis=1), truth).round(3)  # moved by one pixel
+        array([0.5  , 1.   , 1.   , 0.333])
+    """
+    present = prediction.any(), truth.any()
+    if not any(present):
+        return np.full(len(SURFACE), np.nan)
+    if not all(present):
+        diagonal = float(np.hypot(*truth.shape))
+        return np.array([BY_NAME[name].missed(diagonal) for name in SURFACE])
+    pair = MaskPair(prediction, truth, tolerance)
+    return np.array([formula(pair) for formula in OF_MASKS.values()])

@@ -1,0 +1,1 @@
+"""The files of a cell's folder: atomic writing, checked reading, locks and logs."""

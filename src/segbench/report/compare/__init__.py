@@ -1,0 +1,1 @@
+"""Cells become entries, sections, tests and sentences."""

@@ -1,0 +1,1 @@
+"""The figures and contact sheets of a comparison."""

@@ -1,0 +1,155 @@
+"""The kinds of figures of a comparison, with titles and captions, and writing them as files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segbench.report.figures.across_figures import CAPTION, TITLE, critical_differences
+from segbench.report.figures.cost_figures import cost
+from segbench.report.figures.curve_figures import curves
+from segbench.report.figures.drawing import Draw, write_figure
+from segbench.report.figures.pair_figures import pairs, ranks
+from segbench.report.figures.score_figures import boxes, stability
+from segbench.report.figures.size_figures import sizes
+from segbench.report.figures.track import Track, no_progress
+from segbench.report.sections.comparison import Comparison, Section
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A kind of figure: the name of its files, its title, and how to read it."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Draw | None = None  # None: a contact sheet, see sheets.py
+
+
+FIGURES = (
+    Figure(
+        "stability",
+        "Means and intervals",
+        "Each entry's mean (marker), the means of its seeds (ticks) and the 95 % interval "
+        "(line), the best first. Shaded entries cannot be told from the best (dotted line). With "
+        "one seed, intervals are of these trained networks, not of the configurations. The numbers "
+        "at the right give the fraction of bootstrap replicates in which each ranks first.",
+        stability,
+    ),
+    Figure(
+        "boxes",
+        "Scores of single images",
+        "For each class and entry a box from the first to the third quartile of the images' "
+        "scores, with median (bar), mean (diamond), and whiskers to the farthest score within "
+        "1.5 times the length of the box. Dots are single images: all if there are few, otherwise "
+        "those beyond the whiskers.",
+        boxes,
+    ),
+    Figure(
+        "ranks",
+        "Ranks",
+        "The mean rank of each entry over the images; 1 is the best. A line at the right joins, "
+        "dot by dot, a group of entries of which no two can be told apart.",
+        ranks,
+    ),
+    Figure(
+        "pairs",
+        "Which pairs differ",
+        "By how much the entry of a row is better than the entry with the number of the column. "
+        "Stronger colours are larger differences; a frame or a dot marks pairs that can be told "
+        "apart.",
+        pairs,
+    ),
+    Figure(
+        "cost",
+        "Score against cost",
+        "Each entry's score with its 95 % interval (with one seed, of this trained network) "
+        "against its cost. No entry is both cheaper and better than the named entries on the "
+        "dashed line (the Pareto front).",
+        cost,
+    ),
+    Figure(
+        "sizes",
+        "Score by training images",
+        "Each configuration's score with its 95 % interval against the number of training images. "
+        "Smaller training parts are subsets of larger ones; val and test are the same.",
+        sizes,
+    ),
+    Figure(
+        "curves",
+        "Training",
+        "For each entry the loss on train and val and the IoU on val by epoch. Thin lines are "
+        "seeds, thick lines their mean, and dots the epochs with the selected weights. Entries "
+        "with the same loss share an axis; the values of different losses cannot be compared.",
+        curves,
+    ),
+    Figure(
+        "sheet",
+        "The same images for all",
+        "The test images on which the entries disagree most, in this order: input, truth, and "
+        "for each entry the errors of its seed with the median score (orange: false positive, "
+        "blue: false negative, purple: another class) with the image's score.",
+    ),
+)
+SHEET = FIGURES[-1]
+MOST = 12  # the most tasks of a CSV file that are drawn; each takes a second
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that has been written."""
+
+    title: str
+    caption: str
+    svg: str  # for the page, in its text colour
+    files: tuple[Path, Path]  # SVG and PNG
+
+
+def write_figures(
+    comparison: Comparison, folder: Path, track: Track = no_progress
+) -> list[dict[str, Drawn]]:
+    """Write ``<kind>-<data>.svg`` and ``.png``; returns each section's figures by kind.
+
+    Kinds without content are left out, such as the pairs of a single entry. Of a CSV file with many
+    tasks only the first ones are drawn, see `drawn_sections`.
+    """
+    sections = drawn_sections(comparison)
+    shown = track(sections, len(sections), "drawing the figures")
+    return [_write_section(section, comparison, folder) for section in shown]
+
+
+def write_across(comparison: Comparison, folder: Path) -> Drawn | None:
+    """Write the critical-difference diagram; None where the data sets are too few for a test."""
+    figure = critical_differences(comparison)
+    if figure is None:
+        return None
+    files = (folder / "across.svg", folder / "across.png")
+    return Drawn(TITLE, CAPTION, write_figure(figure, *files), files)
+
+
+def drawn_sections(comparison: Comparison) -> list[Section]:
+    """The sections that get figures: all of cells, or the first ``MOST`` tasks of a CSV file."""
+    plain = not any(entry.cells for section in comparison.sections for entry in section.entries)
+    return comparison.sections[: MOST if plain else None]
+
+
+def _write_section(section: Section, comparison: Comparison, folder: Path) -> dict[str, Drawn]:
+    found = {}
+    for kind in FIGURES:
+        figure = kind.draw and kind.draw(section, comparison)
+        if figure is None:
+            continue
+        stem = file_stem(kind.name, section, comparison)
+        files = (folder / f"{stem}.svg", folder / f"{stem}.png")
+        found[kind.name] = Drawn(kind.title, kind.caption, write_figure(figure, *files), files)
+    return found
+
+
+def file_stem(kind: str, section: Section, comparison: Comparison) -> str:
+    """A unique file name such as ``boxes-dsb2018``; split and number are added if needed."""
+    name = section.choice or section.data
+    alike = [each for each in comparison.sections if (each.choice or each.data) == name]
+    if len(alike) > 1:
+        name = f"{name}-{section.split}"
+        alike = [each for each in alike if each.split == section.split]
+    if len(alike) > 1:
+        name = f"{name}-{1 + [id(each) for each in alike].index(id(section))}"
+    return f"{kind}-" + "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

@@ -1,0 +1,175 @@
+"""Writes contact sheets that show the same test images for all entries of a section."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from segbench.records.cells import Cell
+from segbench.records.panels import paint_errors, paint_labels
+from segbench.records.pictures import PREDICTIONS, Picture, read_pictures, truths_path
+from segbench.records.record import atomic_write
+from segbench.report.sections.comparison import Comparison, Entry, Section
+from segbench.report.sections.image_scores import class_names
+from segbench.report.statistics.means import image_means
+from segbench.text.escape import visible
+from segbench.text.numbers import score_text
+
+GAP = 6  # pixels between tiles
+_WIDEST = 3200
+_BREAKS = " _-·/"
+_KEY = "errors: orange false positive, blue false negative, purple other class; below: score"
+Row = tuple[str, Sequence[tuple[Picture | None, str]]]
+
+
+class Column(NamedTuple):
+    """An entry on the sheet: its label, its pictures by id and the score of each."""
+
+    label: str
+    pictures: dict[str, Picture]
+    scores: dict[str, float]
+
+
+def most_disputed(section: Section) -> list[str]:
+    """The ids of images, sorted by the standard deviation of their score over entries, descending.
+
+    An entry's score of an image is the mean over its seeds. Ties are sorted by id; images with
+    fewer than two scores are last.
+    """
+    values = np.array([image_means(entry.values) for entry in section.scored])
+    there = ~np.isnan(values)
+    counts = np.maximum(there.sum(axis=0), 1)
+    means = np.where(there, values, 0).sum(axis=0) / counts
+    spread = np.sqrt((np.where(there, values - means, 0) ** 2).sum(axis=0) / counts)
+    spread[there.sum(axis=0) < 2] = -1
+    order = sorted(
+        zip(-np.round(spread, 12), section.images, strict=True)
+    )  # so that rounding errors do not affect the order
+    return [id_ for _, id_ in order]
+
+
+def median_seed(entry: Entry) -> int:
+    """The row of the seed with the median score, or the lower of the two middle ones."""
+    order = np.argsort(entry.means, kind="stable")
+    return int(order[(len(order) - 1) // 2])
+
+
+def write_sheet(
+    section: Section, comparison: Comparison, path: Path, count: int = 12
+) -> Path | None:
+    """Write a sheet with a row for each image: the input, the truth, and every entry's errors.
+
+    An entry is shown with its seed of median score.
+
+    Returns:
+        The path, or None if no pictures were kept.
+    """
+    entries = [e for e in section.scored if e.done and e.values.shape[1] == len(section.images)]
+    truths = _truths(section, most_disputed(section)[:count]) if entries else {}
+    columns = [_column(section, entry, list(truths)) for entry in entries]
+    columns = [column for column in columns if column.pictures]
+    if not columns:
+        return None
+    table, config = entries[0].done[0].scores, entries[0].done[0].config
+    num_classes, ignored = len(class_names(table)), int(config.get("data.ignore_index", 255))
+    rows = []
+    for id_, (image, truth) in truths.items():
+        tiles: list[tuple[Picture | None, str]] = [
+            (image, ""),
+            (paint_labels(truth, num_classes, ignored), ""),
+        ]
+        for column in columns:
+            errors = _errors(image, truth, column.pictures.get(id_), ignored)
+            tiles.append((errors, score_text(column.scores[id_], comparison.score)))
+        rows.append((id_, tiles))
+    heads = ["input", "truth", *(column.label for column in columns)]
+    with atomic_write(path) as temporary:
+        draw_sheet(heads, rows).save(temporary, "PNG", optimize=True)
+    return path
+
+
+def _truths(section: Section, ids: Sequence[str]) -> dict[str, tuple[Picture, Picture]]:
+    """Image and truth of the ids for which a sweep has kept pictures, in the same order."""
+    done = [cell for entry in section.scored for cell in entry.done]
+    found: dict[str, tuple[Picture, Picture]] = {}
+    for sweep, split in dict.fromkeys((cell.folder.parent, cell.split) for cell in done):
+        path = truths_path(sweep, section.choice, split, section.part)
+        for id_, (image, truth) in read_pictures(path, ids).items():
+            if image is not None and image.shape[:2] == truth.shape:
+                found.setdefault(id_, (image, truth))
+        if len(found) == len(ids):
+            break
+    return {id_: found[id_] for id_ in ids if id_ in found}
+
+
+def _column(section: Section, entry: Entry, ids: Sequence[str]) -> Column:
+    seed = median_seed(entry)
+    cells = [cell for cell in entry.done if cell.seed == entry.seeds[seed]]
+    found = {id_: each for cell in cells for id_, each in _predictions(cell, ids).items()}
+    scores = dict(zip(section.images, entry.values[seed].tolist(), strict=True))
+    return Column(entry.label, {id_: labels for id_, (_, labels) in found.items()}, scores)
+
+
+def _predictions(cell: Cell, ids: Sequence[str]) -> dict[str, tuple[Picture | None, Picture]]:
+    return read_pictures(cell.folder / PREDICTIONS, ids)
+
+
+def _errors(
+    image: Picture, truth: Picture, prediction: Picture | None, ignored: int
+) -> Picture | None:
+    if prediction is None or prediction.shape != truth.shape:  # another size means another image
+        return None
+    return paint_errors(image, truth, prediction, ignored)
+
+
+def draw_sheet(heads: Sequence[str], rows: Sequence[Row]) -> Image.Image:
+    """Draw rows of tiles, with a title over each column, and captions of rows and tiles."""
+    side = max(72, min(200, _WIDEST // len(heads) - GAP))
+    points = 13 if side > 100 else 11
+    font, line = ImageFont.load_default(points), round(1.35 * points)
+    labels = [wrapped(visible(head), side, font.getlength) for head in heads]
+    tiles = [[_tile(picture, side) for picture, _ in row] for _, row in rows]
+    heights = [max(tile.height for tile in row) for row in tiles]
+    top = GAP + line * (1 + max(map(len, labels)))
+    size = (GAP + len(heads) * (side + GAP), top + sum(heights) + len(rows) * (2 * line + GAP))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((GAP, 3), _KEY, "black", font)
+    for column, lines in enumerate(labels):
+        for k, text in enumerate(lines, start=1):
+            draw.text((_left(column, side), 3 + k * line), text, "black", font)
+    for (caption, row), pictures, height in zip(rows, tiles, heights, strict=True):
+        draw.text((GAP, top), visible(caption), "black", font)
+        for column, (tile, (_, below)) in enumerate(zip(pictures, row, strict=True)):
+            sheet.paste(tile, (_left(column, side), top + line))
+            draw.text((_left(column, side), top + line + tile.height), below, "black", font)
+        top += height + 2 * line + GAP
+    return sheet
+
+
+def _left(column: int, side: int) -> int:
+    return GAP + column * (side + GAP)
+
+
+def _tile(picture: Picture | None, side: int) -> Image.Image:
+    """A picture scaled to fit a square tile; without a picture a light grey square."""
+    if picture is None:
+        return Image.new("RGB", (side, side), (235, 235, 235))
+    tile = Image.fromarray(np.ascontiguousarray(picture))
+    scale = min(side / tile.width, side / tile.height)
+    size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
+    return tile.resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.NEAREST)
+
+
+def wrapped(label: str, width: float, length: Callable[[str], float]) -> list[str]:
+    """A label in lines no longer than ``width``, broken after a space or sign if possible."""
+    lines, rest = [], label
+    while rest and length(rest) > width:
+        fits = max(1, sum(length(rest[:k]) <= width for k in range(1, len(rest) + 1)))
+        breaks = [k for k in range(1, fits + 1) if rest[k - 1] in _BREAKS]
+        end = breaks[-1] if breaks else fits
+        lines.append(rest[:end].strip())
+        rest = rest[end:].strip()
+    return [*lines, rest] if rest else lines

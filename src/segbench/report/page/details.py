@@ -1,0 +1,154 @@
+"""The details of an entry on the page: for each seed its curves, pictures and scores."""
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from segbench.errors import SegbenchError
+from segbench.metrics.registry import find_score
+from segbench.records.cells import PANELS, Cell
+from segbench.records.files import MEGABYTE, read_bytes
+from segbench.records.panels import chosen_cases, cut_panels
+from segbench.report.page.curves import draw_curves, frames
+from segbench.report.page.tables import OTHERS
+from segbench.report.sections.comparison import Entry, Section
+from segbench.report.sections.costs import COSTS
+from segbench.text.numbers import NONE, score_text
+from segbench.text.wording import listed
+
+PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
+TILES = ("image", "truth", "prediction", "errors")
+Facts = list[tuple[str, str]]
+
+
+@dataclass
+class Strip:
+    """The tiles of a test image as data URIs, or a whole sheet if it cannot be cut."""
+
+    caption: str
+    tiles: list[str]
+
+
+@dataclass
+class Seed:
+    """A cell of an entry, with its texts and pictures for the page."""
+
+    cell: Cell
+    anchor: str
+    folder: str
+    error: str = ""
+    command: str = ""
+    curves: list[Markup] = field(default_factory=list)
+    strips: list[Strip] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)  # titles of the table of scores by class
+    scores: list[tuple[str, list[str]]] = field(default_factory=list)
+    cost: Facts = field(default_factory=list)
+    environment: Facts = field(default_factory=list)
+
+
+@dataclass
+class Detail:
+    """An entry: its seeds, its differing options and its configuration."""
+
+    seeds: list[Seed]
+    apart: list[tuple[str, str, str]]  # key, its value, the values of other entries
+    config: str
+
+
+def details(section: Section, anchors: Sequence[str], page: Path, quality: int) -> list[Detail]:
+    """The details of each entry, from its cells' folders; paths are relative to ``page``."""
+    firsts = [next((c for c in entry.cells if c.config), None) for entry in section.entries]
+    found = []
+    for entry, anchor, cell in zip(section.entries, anchors, firsts, strict=True):
+        others = [other.tuned for other in firsts if other and other is not cell]
+        apart = _apart(cell.tuned, others) if cell else []
+        lines = [f"{key}: {value}" for key, value in cell.config.items()] if cell else []
+        found.append(Detail(_seeds(entry, anchor, page, quality), apart, "\n".join(lines)))
+    return found
+
+
+def _apart(config: dict[str, str], others: Sequence[dict[str, str]]) -> list[tuple[str, str, str]]:
+    rows = []
+    for key, value in config.items():
+        different = sorted({other.get(key, NONE) for other in others} - {value})
+        if different and key != "seed":
+            rows.append((key, value, listed(different)))
+    return rows
+
+
+def _seeds(entry: Entry, anchor: str, page: Path, quality: int) -> list[Seed]:
+    cells = sorted(entry.cells, key=lambda cell: cell.repeat)
+    axes = frames([cell.curves for cell in cells])
+    found = []
+    for number, cell in enumerate(cells, 1):
+        record = cell.record
+        folder = os.path.relpath(cell.folder, page.parent)
+        seed = Seed(cell, f"{anchor}-{number}", folder, command=str(record.get("command", "")))
+        seed.error = cell.damage or str(record.get("error") or "")
+        seed.curves = draw_curves(cell.curves, record.get("best_epoch"), axes)
+        seed.cost = _cost(record)
+        seed.environment = _environment(record)
+        if cell.status == "done":
+            seed.heads, seed.scores = _scores(cell.averages)
+            seed.strips = _strips(cell, quality)
+        found.append(seed)
+    return found
+
+
+def _scores(test: dict[str, float | None]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Titles and rows of the scores by class, with their mean if there are several classes."""
+    names = [score.name for score in OTHERS if test.get(score.name) is not None]
+    classes = [key.partition("/")[2] for key in test if key.startswith("iou/")]
+    rows = [(each, [f"{name}/{each}" for name in names]) for each in classes]
+    rows += [("mean", list(names))] if len(classes) != 1 else []
+    shown = [(label, [_score(test.get(key), key) for key in keys]) for label, keys in rows]
+    return [find_score(name).title for name in names], shown
+
+
+def _score(value: float | None, name: str) -> str:
+    return NONE if value is None else score_text(value, name)
+
+
+def _cost(record: dict[str, Any]) -> Facts:
+    known = [cost for cost in COSTS if record.get(cost.key) is not None]
+    return [(cost.label, cost.text(record[cost.key])) for cost in known]
+
+
+def _environment(record: dict[str, Any]) -> Facts:
+    facts = dict(record.get("environment") or {})
+    facts |= facts.pop("versions", None) or {}
+    return [(name, str(value)) for name, value in facts.items() if value is not None]
+
+
+def _strips(cell: Cell, quality: int) -> list[Strip]:
+    """The best, median and worst image of ``panels/test.png``, cut into tiles."""
+    try:
+        content = read_bytes(cell.folder / PANELS, PANELS_LIMIT)
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > PANELS_PIXELS:
+                return []
+            sheet, rows = np.asarray(image.convert("RGB")), cut_panels(image)
+        chosen = chosen_cases(cell.scores)
+    except (OSError, SegbenchError, ValueError, TypeError, SyntaxError):
+        return []  # damaged, for which Pillow raises SyntaxError; the page omits them
+    if len(rows) != len(chosen):  # written by an older version
+        return [Strip("best, median and worst test image", [picture_uri(sheet, quality)])]
+    return [
+        Strip(f"{name}: {id_}, IoU {iou:.3f}", [picture_uri(tile, quality) for tile in row])
+        for row, (name, (id_, iou)) in zip(rows, chosen.items(), strict=True)
+    ]
+
+
+def picture_uri(picture: np.ndarray, quality: int) -> str:
+    """A picture ``(H, W, 3)`` uint8 as a data URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "WEBP", quality=quality, method=2)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

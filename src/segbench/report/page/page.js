@@ -1,0 +1,113 @@
+"use strict";
+const root = document.documentElement;
+root.classList.add("js");
+const say = (text) => { document.getElementById("status").textContent = text; };
+
+// The theme, light or dark, follows the system until the button is pressed.
+const theme = document.getElementById("theme");
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+const remembered = { // pages at file: addresses may have no storage
+  get() { try { return localStorage.getItem("segbench-theme"); } catch { return null; } },
+  set(value) { try { localStorage.setItem("segbench-theme", value); } catch { /* not stored */ } },
+};
+const isDark = () => (root.dataset.theme ?? (systemDark.matches ? "dark" : "light")) === "dark";
+const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
+if (remembered.get()) root.dataset.theme = remembered.get();
+theme.addEventListener("click", () => {
+  root.dataset.theme = isDark() ? "light" : "dark";
+  remembered.set(root.dataset.theme);
+  nameTheme();
+});
+systemDark.addEventListener("change", nameTheme);
+theme.hidden = false;
+nameTheme();
+
+// Sorting: each column head is a button; rows without a value are always last.
+const key = (row, column) => row.cells[column].dataset.value;
+function compare(one, other, sign) {
+  if (one === "" || other === "") return (one === "") - (other === "");
+  const numbers = [Number(one), Number(other)];
+  const order = numbers.some(Number.isNaN) ? one.localeCompare(other) : numbers[0] - numbers[1];
+  return sign * order;
+}
+function sort(table, head) {
+  const heads = [...head.parentElement.cells];
+  const column = heads.indexOf(head);
+  const usual = head.dataset.first === "low" ? "ascending" : "descending";
+  const turned = usual === "ascending" ? "descending" : "ascending";
+  const order = head.getAttribute("aria-sort") === usual ? turned : usual;
+  const sign = order === "ascending" ? 1 : -1;
+  const rows = [...table.tBodies[0].rows];
+  rows.sort((one, other) => compare(key(one, column), key(other, column), sign));
+  table.tBodies[0].append(...rows);
+  for (const each of heads) each.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", order);
+  say(`Sorted by ${head.textContent.trim()}, ${order}`);
+}
+for (const table of document.querySelectorAll("table.entries")) {
+  for (const head of table.tHead.rows[table.tHead.rows.length - 1].cells) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    button.addEventListener("click", () => sort(table, head));
+    head.append(button);
+  }
+}
+
+// Filter of the pairs by entry; if there are many, the best entry's pairs are shown first.
+for (const block of document.querySelectorAll(".pairs")) {
+  const select = block.querySelector("select");
+  const pairs = [...block.querySelectorAll("[data-pair]")];
+  const sentences = pairs.filter((pair) => pair.tagName === "LI");
+  const show = () => {
+    for (const pair of pairs) {
+      pair.hidden = select.value !== "" && !pair.dataset.pair.split(" ").includes(select.value);
+    }
+    return sentences.filter((pair) => !pair.hidden).length;
+  };
+  if (sentences.length > 10) select.value = "0";
+  show();
+  select.addEventListener("change", () => say(`${show()} pairs shown`));
+  block.querySelector(".filter").hidden = false;
+}
+
+// Entries: a URL fragment opens the dialog that contains its target.
+let opener = null; // the link to which the focus returns when the dialog is closed
+document.addEventListener("click", (event) => {
+  const link = event.target.closest('a[href^="#"]');
+  if (link && !link.closest("dialog")) opener = link;
+});
+const target = () => document.getElementById(decodeURIComponent(location.hash.slice(1)));
+function follow() {
+  const goal = target();
+  const wanted = goal?.closest("dialog");
+  const open = document.querySelector("dialog[open]");
+  if (open && open !== wanted) {
+    open.dataset.replaced = "";
+    open.close();
+  }
+  if (!wanted) return;
+  if (open !== wanted) wanted.showModal();
+  wanted.scrollTop = 0;
+  (goal === wanted ? wanted.querySelector("h3") : goal).focus();
+}
+for (const dialog of document.querySelectorAll("dialog")) {
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("close", () => {
+    if ("replaced" in dialog.dataset) { delete dialog.dataset.replaced; return; }
+    history.replaceState(null, "", location.pathname + location.search);
+    const link = document.querySelector(`.entries a[href="#${CSS.escape(dialog.id)}"]`);
+    (opener ?? link)?.focus({ preventScroll: true });
+    opener = null;
+  });
+}
+addEventListener("hashchange", follow);
+follow();
+
+// A click on a row opens its entry.
+for (const table of document.querySelectorAll("table.entries")) {
+  table.tBodies[0].addEventListener("click", (event) => {
+    if (event.target.closest("a") || String(getSelection())) return;
+    event.target.closest("tr").querySelector("a").click();
+  });
+}

@@ -1,0 +1,1 @@
+"""What is compared with what: cells as entries of sections, with their scores and costs."""

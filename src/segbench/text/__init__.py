@@ -1,0 +1,1 @@
+"""Messages, progress, escaping for each output format, and numbers in readable units."""
