@@ -111,7 +111,7 @@ def run_cell(
             if source and not _has_trained(folder):
                 take_over(source, folder)
                 record["resumed_from"] = str(source)
-            with naming(folder), _stays_interrupted():
+            with naming(folder):
                 _run(cfg, folder, folder, record, identity, keep_state, devices)
             record["status"] = "done"
         except SIGTERMException:  # its own exit code is 0, which a scheduler takes for success
@@ -146,11 +146,17 @@ def run_cell(
 
 
 @contextmanager
-def _stays_interrupted() -> Iterator[None]:
-    """Raise the interruption again if cleaning up after it fails, as it can in Lightning."""
+def _stays_interrupted(trainer: Trainer) -> Iterator[None]:
+    """Raise the interruption again if what it set off fails: cleaning up, or a loading process.
+
+    A loading process that got SIGTERM too ends first, and PyTorch raises an error about it
+    wherever the main process happens to be.
+    """
     try:
         yield
     except Exception as error:
+        if trainer.received_sigterm:
+            raise SIGTERMException from None
         before = error.__context__
         while before is not None:
             if isinstance(before, KeyboardInterrupt | SIGTERMException):
@@ -220,11 +226,8 @@ def _run(
     write_record(out, record)
     leads = "choices" in record
     try:
-        _fit(trainer, task, data, folder)
-    except SegbenchError:
-        if trainer.received_sigterm:  # a loading process got the signal too, and ended first
-            raise SIGTERMException from None
-        raise
+        with _stays_interrupted(trainer):
+            _fit(trainer, task, data, folder)
     finally:
         if leads:
             record |= _progress(folder)
@@ -233,7 +236,8 @@ def _run(
     task.load_state_dict(best["state_dict"])
     record["best_epoch"] = best["epoch"] + 1
     record["notes"] = []
-    record["metrics"] = score_parts(trainer, task, data, ("val", "test"), out, record["notes"])
+    with _stays_interrupted(trainer):
+        record["metrics"] = score_parts(trainer, task, data, ("val", "test"), out, record["notes"])
     if not leads:
         return
     with noted("pictures for comparisons", record["notes"]):

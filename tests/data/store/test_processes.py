@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from segbench.data.store import processes
 from segbench.data.store.processes import Parcel, workers_with_room
@@ -168,9 +169,14 @@ def test_processes_that_cannot_be_started_are_done_without(
 
 
 def test_a_killed_loading_process_ends_in_one_line() -> None:
-    """In a process of its own: torch raises the error wherever the signal finds the main thread."""
+    """In a process of its own: torch raises the error wherever the signal finds the main thread.
+
+    The loading process is killed at its work, as one that wants memory is: one that is killed
+    while it looks whether it should end would leave torch waiting for its lock.
+    """
+    killed = "loader.dataset.augment = lambda *_: os.kill(os.getpid(), 9)"
     done = subprocess.run(
-        [*SCRIPT, f"{LOADING}\nwhile True: os.kill(pids[0], 9); list(loader)"],
+        [*SCRIPT, f"{LOADING.replace('next(iter', f'{killed}; next(iter')}"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -189,6 +195,19 @@ def test_an_error_in_a_loading_process_ends_in_one_line(monkeypatch: pytest.Monk
     loader = data.train_dataloader()
     monkeypatch.setattr(loader.dataset, "augment", fail)
     with pytest.raises(SegbenchError, match=r"^a loading process failed: ValueError: no such pi"):
+        batches(loader)
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(104, "reset by peer")])
+def test_a_process_that_ended_before_its_batch_was_fetched_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(*_: Any) -> Any:
+        raise error
+
+    loader = module(1).train_dataloader()
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, "_try_get_data", fetch)
+    with pytest.raises(SegbenchError, match=r"^a loading process ended, .* data.num_workers=0"):
         batches(loader)
 
 

@@ -122,7 +122,10 @@ class BatchLoader(DataLoader[Batch]):
         try:
             yield from batches
         except Exception as error:
-            if (line := explain(error)) is None:
+            line = explain(error)
+            if line is None and self.num_workers and isinstance(error, EOFError | OSError):
+                line = f"a loading process ended, perhaps for want of memory; {ADVICE}"
+            if line is None:
                 raise
             raise SegbenchError(line) from error
 
