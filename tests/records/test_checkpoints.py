@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -347,3 +349,33 @@ def test_segbench_torch_and_lightning_load_the_selected_weights(
     assert torch.equal(task.eval().cpu()(image), expected)
     (loaded,) = net.network.networks
     assert torch.allclose(loaded(image), expected, atol=1e-5)
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+import torch
+from segbench.records import checkpoint_files, checksums
+
+def fail(*_):
+    raise RuntimeError("from a signal")
+
+def interrupted(self, view):
+    signal.raise_signal(signal.SIGUSR1)
+    return write(self, view)
+
+signal.signal(signal.SIGUSR1, fail)
+write, checksums.DigestingFile._write = checksums.DigestingFile._write, interrupted
+try:
+    checkpoint_files.write_checkpoint({"epoch": torch.ones(9000)}, Path(sys.argv[1]))
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_a_signal_while_a_checkpoint_is_written_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """In a process of its own, because PyTorch would end it if its writing raised the error."""
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "last.ckpt")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "from a signal\n"), done.stderr
+    assert torch.equal(read_checkpoint(tmp_path / "last.ckpt")["epoch"], torch.ones(9000))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -15,7 +16,15 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
 
     The checksum is part of the file, so that a kill or a copy cannot separate them. Zip readers
     search for their index from the end of the file and skip the checksum.
+
+    Another thread writes: signal handlers run in the main thread, and one that raises an error
+    while PyTorch writes would end the process (Ctrl-C, or a loading process that was killed).
     """
+    with ThreadPoolExecutor(1) as thread:  # which waits for the thread also after an error
+        thread.submit(_write, content, path).result()
+
+
+def _write(content: Mapping[str, Any], path: Path) -> None:
     summed = torch.serialization.get_crc32_options()
     torch.serialization.set_crc32_options(
         False
