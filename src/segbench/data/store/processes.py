@@ -3,10 +3,14 @@
 import os
 import pickle
 import re
+import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.reduction import ForkingPickler
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 from torch.utils.data import DataLoader, get_worker_info
@@ -98,6 +102,53 @@ def _size(count: int) -> str:
     return f"{count} bytes"
 
 
+class ErrorsWhileWaiting:
+    """Delays PyTorch's error about an ended loading process until a batch is waited for.
+
+    PyTorch raises it in the handler of the signal, wherever the main process happens to be: while
+    it writes a checkpoint or ends after Ctrl-C, for example.
+
+    Args:
+        handler: PyTorch's signal handler.
+    """
+
+    def __init__(self, handler: Callable[[int, FrameType | None], Any]) -> None:
+        self._handler = handler
+        self._waiting = self._delayed = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle the signal now if a batch is waited for, otherwise when one will be."""
+        if self._waiting:
+            self._handler(number, frame)
+        else:
+            self._delayed = True
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A context in which errors are raised at once, after those that were delayed."""
+        self._waiting = True
+        try:
+            if self._delayed:
+                self._delayed = False
+                self._handler(signal.SIGCHLD, None)
+            yield
+        finally:
+            self._waiting = False
+
+
+def waiting() -> AbstractContextManager[None]:
+    """A context for waiting for a batch; outside it, loading processes that end raise no error."""
+    if not hasattr(signal, "SIGCHLD") or current_thread() is not main_thread():
+        return nullcontext()
+    handler = signal.getsignal(signal.SIGCHLD)
+    if not callable(handler):
+        return nullcontext()
+    if not isinstance(handler, ErrorsWhileWaiting):
+        handler = ErrorsWhileWaiting(handler)
+        signal.signal(signal.SIGCHLD, handler)
+    return handler.waiting()
+
+
 class BatchLoader(DataLoader[Batch]):
     """PyTorch's DataLoader with one-line errors about its loading processes."""
 
@@ -108,19 +159,13 @@ class BatchLoader(DataLoader[Batch]):
             SegbenchError: a loading process was killed, or failed.
         """
         try:
-            batches = super().__iter__()
-        except OSError as error:  # no resources for a process, a pipe or a semaphore
-            if not self.num_workers:
-                raise
-            warnings.warn(
-                f"{self.num_workers} loading processes cannot be started ({error.strerror}); "
-                "loading with none of them",
-                stacklevel=2,
-            )
-            self.num_workers = 0
-            batches = super().__iter__()
-        try:
-            yield from batches
+            batches = self._started()
+            while True:
+                with waiting() if self.num_workers else nullcontext():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
         except Exception as error:
             line = explain(error)
             if line is None and self.num_workers and isinstance(error, EOFError | OSError):
@@ -128,6 +173,20 @@ class BatchLoader(DataLoader[Batch]):
             if line is None:
                 raise
             raise SegbenchError(line) from error
+
+    def _started(self) -> Iterator[Batch]:
+        try:
+            return super().__iter__()
+        except OSError as error:  # no resources for a process, a pipe or a semaphore
+            if not self.num_workers:
+                raise
+            warnings.warn(
+                f"{self.num_workers} loading processes cannot be started ({error.strerror}); "
+                "loading with none of them",
+                stacklevel=3,
+            )
+            self.num_workers = 0
+            return super().__iter__()
 
 
 def explain(error: Exception) -> str | None:
