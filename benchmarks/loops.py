@@ -28,7 +28,8 @@ from torch.utils.data import DataLoader, Dataset
 from segbench.callbacks.life import Cost, EpochLines, EpochSeed
 from segbench.cell.experiment import build_task
 from segbench.cell.task import EpochIoU
-from segbench.cell.trainer import MONITOR, build_trainer
+from segbench.cell.trainer import build_trainer
+from segbench.config.epoch_scores import MONITOR
 from segbench.config.registry import compose
 from segbench.data.base import SegmentationDataModule
 from segbench.hardware.device import auto_precision, available_cores

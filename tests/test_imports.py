@@ -36,7 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "data": STORED | {"hardware"},
     "config": STORED | {"hardware"},
     "cell": STORED | {"hardware", "callbacks", "config", "data", "losses"},
-    "inference": STORED | {"hardware", "callbacks", "config", "data", "cell"},
+    "inference": STORED | {"hardware", "callbacks", "config", "data", "cell", "losses"},
     "report": STORED,
     "commands": STORED | {"hardware", "config", "data", "cell", "inference", "report"},
     "__init__": {"inference"},

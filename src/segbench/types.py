@@ -5,6 +5,7 @@ or ``ignore_index``. Logits are ``(N, K, H, W)``: K = 1 (sigmoid, the foreground
 of two classes, K = num_classes (softmax) for more.
 """
 
+import math
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the command line needs only K
@@ -44,8 +45,14 @@ def probabilities(logits: "Tensor") -> "Tensor":
     return torch.cat([1 - foreground, foreground], dim=1)
 
 
-def predicted_labels(logits: "Tensor") -> "Tensor":
-    """Class ids ``(N, H, W)`` int64 from logits ``(N, K, H, W)``; for K = 1, ½ is foreground."""
+def predicted_labels(logits: "Tensor", threshold: float = 0.5) -> "Tensor":
+    """Class ids ``(N, H, W)`` int64 from logits ``(N, K, H, W)``.
+
+    Args:
+        logits: of K = 1 channel, pixels of a probability of at least ``threshold`` are foreground;
+            of more channels, the most probable class is taken.
+        threshold: a probability above 0 and below 1.
+    """
     if logits.shape[1] > 1:
         return logits.argmax(dim=1)
-    return (logits[:, 0] >= 0).long()
+    return (logits[:, 0] >= math.log(threshold / (1 - threshold))).long()

@@ -49,7 +49,7 @@ def test_the_loss_is_the_mean_of_the_heads_and_the_last_is_scored() -> None:
     heads = task.network(batch["image"])
     expected = (BCELoss()(heads[0], batch["mask"]) + BCELoss()(heads[1], batch["mask"])) / 2
     assert torch.allclose(loss, expected)
-    alone = EpochIoU(2)
+    alone = EpochIoU(["background", "cell"])
     alone.update(predicted_labels(heads[1]), batch["mask"], batch["index"])
     assert task.train_iou.compute() == alone.compute()
 
@@ -92,3 +92,22 @@ def test_resized_logits_keep_what_is_constant_and_their_size() -> None:
     logits = torch.full((1, 2, 4, 6), 1.5)
     assert torch.allclose(resize_logits(logits, (9, 5)), torch.full((1, 2, 9, 5), 1.5))
     assert resize_logits(logits, (4, 6)) is logits
+
+
+def test_the_scored_loss_is_the_mean_over_images_at_the_networks_size() -> None:
+    task = make_task(TwoHeads()).eval()
+    losses = []
+    for count in (2, 1):
+        batch = {key: value[:count] for key, value in make_batch().items()}
+        batch["original"] = list(batch["mask"].repeat_interleave(2, dim=1))
+        losses += count * [BCELoss()(task(batch["image"]), batch["mask"]).item()]
+        task.test_step(batch, 0)
+    assert task.scored_loss.compute().item() == pytest.approx(sum(losses) / 3)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.5, 0.7])
+def test_a_threshold_is_a_probability(threshold: float) -> None:
+    logits = torch.randn(2, 1, 5, 7)
+    found = predicted_labels(logits, threshold)
+    assert torch.equal(found, (probabilities(logits)[:, 1] >= threshold).long())
+    assert torch.equal(predicted_labels(torch.zeros(1, 1, 1, 1)), torch.ones(1, 1, 1).long())

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def test_data_sets_of_one_kind_have_folders_of_their_own(
 
 def test_parts_are_recorded_under_their_names(segbench: Run, trained: Path, tmp_path: Path) -> None:
     whole = read_record(trained)["metrics"]
-    for part in ("val", "test", "all"):
+    for part in ("train", "val", "test", "all"):
         assert segbench("evaluate", f"run={trained}", f"part={part}", "name=x") == 0
     found = {}
     for path in tmp_path.glob("outputs/x/evaluations/*/run.json"):
@@ -230,7 +231,7 @@ def test_seeds_are_one_entry_of_the_evaluations(segbench: Run, tmp_path: Path) -
     [
         ((), "run: missing"),
         (("run=nowhere",), "run=nowhere: no such folder"),
-        (("run={run}", "part=train"), "part=train: expected test, val, all"),
+        (("run={run}", "part=tests"), "part=tests: expected test, val, train, all"),
         (("run={run}", "tta=turns"), "tta=turns: expected null or flips"),
         (("run={run}", "data=sinthetic"), "did you mean 'synthetic'"),
         (("run={run}", "model.level=9"), "level must be null or from 1 to depth=2"),
@@ -276,3 +277,83 @@ def test_groups_go_from_training_to_evaluation_and_comparison(
         "sections"
     ]
     assert dict(zip(section["images"], section["groups"], strict=True)) == groups
+
+
+def evaluated(segbench: Run, run: Path, tmp_path: Path, *words: str) -> tuple[Path, dict[str, Any]]:
+    shutil.rmtree(tmp_path / "outputs", ignore_errors=True)
+    assert segbench("evaluate", f"run={run}", *words) == 0
+    folder = only_evaluation(tmp_path)
+    return folder, read_record(folder)
+
+
+def test_a_cell_that_scores_its_train_part_agrees_with_evaluations(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loss and scores of every part, for a loss that depends on the pixels of the train part."""
+    words = ("loss=ce", "loss.class_weights=balanced", "trainer.max_epochs=1", "data.num_classes=3")
+    assert segbench(*TINY, *words, "score_train=true", "name=whole") == 0
+    cell = only_cell(tmp_path, "whole")
+    run = Path(shutil.move(cell, tmp_path / "run"))
+    metrics = read_record(run)["metrics"]
+    assert [*metrics] == ["train", "val", "test"]
+    said = " ".join(capsys.readouterr().out.split())
+    for part, found in metrics.items():
+        assert found["loss"] > 0
+        assert f"{part} IoU {found['iou']:.4f}, loss {found['loss']:.4f}" in said
+        assert evaluated(segbench, run, tmp_path, f"part={part}")[1]["metrics"][part] == found
+    assert len({found["loss"] for found in metrics.values()}) == 3
+
+
+def test_thresholds(segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("trainer.max_epochs=6", "optimizer.lr=0.01", "name=longer")
+    assert segbench(*TINY, *words) == 0
+    trained = Path(shutil.move(only_cell(tmp_path, "longer"), tmp_path / "run"))
+    half, _ = evaluated(segbench, trained, tmp_path, "threshold=0.5")
+    assert (half / "scores.csv").read_bytes() == (trained / "scores.csv").read_bytes()
+    pixels = []
+    for threshold in (0.3, 0.5, 0.7):
+        folder, record = evaluated(segbench, trained, tmp_path, f"threshold={threshold}")
+        assert record["evaluated"]["threshold"] == threshold
+        assert record["evaluated"]["threshold_from"] == "given"
+        table = pd.read_csv(folder / "scores.csv").query("`class` == 'cell'")
+        pixels.append(int((table.tp + table.fp).sum()))
+    assert pixels[0] > pixels[1] > pixels[2]
+    capsys.readouterr()
+    _, record = evaluated(segbench, trained, tmp_path, "threshold=best")
+    assert "the best on val, IoU" in capsys.readouterr().out
+    assert record["evaluated"]["threshold_from"] == "best mean IoU on val"
+    best, found = record["evaluated"]["threshold"], record["metrics"]["val"]["iou"]
+    for threshold in (0.2, 0.45, 0.5, best, 0.8):
+        _, record = evaluated(segbench, trained, tmp_path, f"threshold={threshold}", "part=val")
+        assert record["metrics"]["val"]["iou"] <= found
+    assert found >= read_record(trained)["metrics"]["val"]["iou"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("threshold=1",), "threshold=1: expected a probability above 0 and below 1, or best"),
+        (("threshold=true",), "threshold=True: expected a probability"),
+        (("threshold=high",), "threshold=high: expected a probability"),
+        (("threshold=best", "data=synthetic", "data.split_seed=1"), "these are other data"),
+    ],
+)
+def test_thresholds_that_are_refused(
+    segbench: Run,
+    trained: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    assert segbench("evaluate", f"run={trained}", *words) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("outputs/*/evaluations/*"))
+
+
+def test_a_threshold_of_several_classes_is_refused(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run", "data.num_classes=3")
+    assert segbench("evaluate", f"run={run}", "threshold=0.4") == 2
+    assert "threshold=0.4: of 3 classes the most probable is predicted" in capsys.readouterr().err

@@ -4,16 +4,20 @@ from torch import nn
 
 from segbench.models.attention_unet import AttentionUNet
 from segbench.models.blocks import (
-    BatchNorm,
     ConvBlock,
     UpBlock,
-    accept_single_values,
     channel_widths,
     crop_like,
     pad_to_multiple,
     upsampling,
 )
 from segbench.models.encoder_unet import EncoderUNet
+from segbench.models.normalisation import (
+    BatchNorm,
+    SampleNorm,
+    accept_single_values,
+    normalisation,
+)
 from segbench.models.segnet import SegNet
 from segbench.models.unet import UNet
 from segbench.models.unet3plus import UNet3Plus
@@ -54,8 +58,8 @@ def test_a_foreign_network_learns_to_accept_single_values():
 @pytest.mark.parametrize(
     ("order", "kinds"),
     [
-        ("conv-bn-relu", [nn.Conv2d, BatchNorm, nn.ReLU]),
-        ("conv-relu-bn", [nn.Conv2d, nn.ReLU, BatchNorm]),
+        ("conv-norm-relu", [nn.Conv2d, BatchNorm, nn.ReLU]),
+        ("conv-relu-norm", [nn.Conv2d, nn.ReLU, BatchNorm]),
     ],
 )
 def test_order_of_a_block(order, kinds):
@@ -85,3 +89,22 @@ def test_what_no_memory_could_hold_is_refused_before_it_is_built(base, depth):
             network(3, 1, base_channels=base, depth=depth)
     with pytest.raises(ValueError, match="expected a depth of at most"):
         EncoderUNet(3, 1, "mobilenet_v2", base_channels=10**9)
+
+
+def test_group_normalisation_is_torchs_but_for_a_single_value():
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 4, 5)
+    (instance,), (group,) = normalisation("instance", 6), normalisation("group", 6)
+    torch.testing.assert_close(instance(x), nn.InstanceNorm2d(6)(x))
+    assert torch.equal(group(x), nn.GroupNorm(group.num_groups, 6)(x))
+    single = x[:1, :, :1, :1]
+    assert torch.equal(instance(single), single)  # its weights are 1 and its biases 0
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (4, 2), (7, 1), (12, 2), (32, 16), (64, 32), (1024, 32)]
+)
+def test_groups_divide_the_channels(channels, groups):
+    (layer,) = normalisation("group", channels)
+    assert isinstance(layer, SampleNorm)
+    assert (layer.num_groups, layer.num_channels) == (groups, channels)

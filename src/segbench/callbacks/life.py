@@ -148,9 +148,10 @@ class LogTraining(Callback):
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Pass learning rate, loss and IoU to every logger, and save them."""
+        """Pass learning rate, loss, IoU and the asked scores to every logger, and save them."""
         seen = trainer.callback_metrics
         row = {name: seen[name].item() for name in ("lr", "train/loss", "train/iou")}
+        row |= pl_module.averages("train")  # type: ignore[operator]
         for logger in trainer.loggers:
             logger.log_metrics(
                 {**row, "epoch": trainer.current_epoch}, step=trainer.global_step - 1
@@ -169,13 +170,19 @@ class EpochLines(Callback):
         self._start = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print losses, IoUs and seconds of the epoch."""
+        """Print losses, IoUs, the further scores on val, and seconds of the epoch."""
         seen = trainer.callback_metrics
+        further = "".join(
+            f" {name} {seen[f'val/{name}']:.4f}"
+            for name in pl_module.epoch_scores["val"]  # type: ignore[index]
+            if f"val/{name}" in seen
+        )
         parts = [
             f"{part} loss {seen[f'{part}/loss']:.4f} IoU {seen[f'{part}/iou']:.4f}"
             for part in ("train", "val")
             if f"{part}/loss" in seen
         ]
+        parts[-1] += further  # of val; without a validation there is none
         of = f"/{trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
         parts.append(f"{time.perf_counter() - self._start:.1f} s")
         say(f"epoch {trainer.current_epoch + 1}{of}  " + "  ".join(parts))

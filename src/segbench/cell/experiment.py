@@ -26,6 +26,7 @@ from segbench.cell.scoring import score_parts
 from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer, lightning_mistakes
 from segbench.config.build import build
+from segbench.config.epoch_scores import check_classes, epoch_scores, following, monitor_of
 from segbench.config.identity import Identity
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
@@ -209,6 +210,7 @@ def _run(
     """Train and score, with the checkpoints in ``folder`` and all other files in ``out``."""
     seed_everything(cfg.seed, workers=True, verbose=False)
     data: SegmentationDataModule = build(cfg.data, "data")
+    check_classes(epoch_scores(cfg), data.class_names)
     _check_data(data, identity)
     _keep_split(data, folder)
     task = build_task(cfg, data)
@@ -217,7 +219,7 @@ def _run(
     trainer = build_trainer(cfg, folder, own, devices, keep_state=keep_state)
     data.setup()  # before training, so that an error in the data is reported immediately
     if needs_pixel_counts(task.loss):
-        task.loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
+        task.loss.set_pixel_counts(data.pixel_counts())
     if not (out / SPLIT).is_file() or not _has_trained(folder):
         write_json(out / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
@@ -237,7 +239,8 @@ def _run(
     record["best_epoch"] = best["epoch"] + 1
     record["notes"] = []
     with _stays_interrupted(trainer):
-        record["metrics"] = score_parts(trainer, task, data, ("val", "test"), out, record["notes"])
+        parts = ("train", "val", "test") if cfg.get("score_train") else ("val", "test")
+        record["metrics"] = score_parts(trainer, task, data, parts, out, record["notes"])
     if not leads:
         return
     with noted("pictures for comparisons", record["notes"]):
@@ -295,9 +298,14 @@ def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTas
         network=network,
         loss=build(cfg.loss, "loss"),
         optimizer=build(cfg.optimizer, "optimizer"),
-        scheduler=build(cfg.scheduler, "scheduler") if cfg.get("scheduler") else None,
+        scheduler=build(following(cfg.scheduler, cfg), "scheduler")
+        if cfg.get("scheduler")
+        else None,
         num_classes=data.num_classes,
         ignore_index=data.ignore_index,
+        monitor=monitor_of(cfg),
+        class_names=data.class_names,
+        epoch_scores=epoch_scores(cfg),
     )
 
 

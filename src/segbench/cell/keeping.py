@@ -63,7 +63,7 @@ def draw_panels(
         prepared = torch.from_numpy(data.prepared.images[[index]]).permute(0, 3, 1, 2)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
             logits = task(normalise(prepared.to(task.device)))
-        labels = predicted_labels(resize_logits(logits.float(), mask.shape))
+        labels = predicted_labels(resize_logits(logits.float(), mask.shape), task.threshold)
         label = labels[0].cpu().numpy().astype(np.uint8)
         panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))

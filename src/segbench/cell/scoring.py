@@ -28,14 +28,14 @@ def score_parts(
         trainer: tests the task.
         task: with the selected weights.
         data: set up.
-        parts: names such as ``val`` and ``test``.
+        parts: names such as ``train``, ``val`` and ``test``.
         folder: for ``scores.csv`` and the panels.
         notes: receives an error in drawing.
     """
     averages = {}
     for part in parts:
         table = _score_part(trainer, task, data, part)
-        averages[part] = aggregate(table, data.class_names)
+        averages[part] = aggregate(table, data.class_names) | _loss(task)
     write_scores(table, folder)
     with noted("panels", notes):
         draw_panels(trainer, task, data, table, folder)
@@ -48,12 +48,18 @@ def _score_part(
     """The scores of each image and class of a part, computed at the image's original size."""
     data.scored_part = part
     task.scores.reset()
+    task.scored_loss.reset()
     trainer.test(task, datamodule=data, verbose=False)
     scores = task.scores.compute()
     ids = [data.cases[index].id for index in scores.index]
     groups = None if data.groups is None else [data.groups[index] for index in scores.index]
     facts = scores.counts, scores.sizes, scores.surface
     return score_table(ids, data.class_names, *facts, groups)
+
+
+def _loss(task: SegmentationTask) -> dict[str, float]:
+    """The mean loss of the images just scored; nothing if the task has no loss."""
+    return {} if task.loss is None else {"loss": float(task.scored_loss.compute())}
 
 
 def write_scores(table: pd.DataFrame, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -12,7 +12,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import MeanMetric
 
+from segbench.config.epoch_scores import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
 from segbench.metrics.scores import aggregate, score_table
@@ -24,15 +26,31 @@ NEVER = 2**62
 
 
 class EpochIoU(ImageScores):
-    """Mean IoU of an epoch's images at the network's size, for curves and model selection."""
+    """Mean IoU of an epoch's images at the network's size, for curves and model selection.
+
+    Args:
+        class_names: background first.
+        ignore_index: the label of pixels that scores ignore.
+        surface: whether the scores of borders are computed too, which takes time in each step.
+
+    Attributes:
+        averages: all averages of the last ``compute``, by name.
+    """
+
+    def __init__(
+        self, class_names: Sequence[str], ignore_index: int = IGNORE_INDEX, surface: bool = False
+    ) -> None:
+        super().__init__(len(class_names), ignore_index, surface)
+        self.class_names = list(class_names)
+        self.averages: dict[str, float] = {}
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The mean IoU of the epoch's images, a scalar tensor."""
         scores = super().compute()
-        names = [str(c) for c in range(self.num_classes)]
         ids = [str(i) for i in scores.index]
-        table = score_table(ids, names, scores.counts, scores.sizes)
-        return torch.tensor(aggregate(table, names)["iou"], device=self.device)
+        facts = scores.counts, scores.sizes, scores.surface
+        self.averages = aggregate(score_table(ids, self.class_names, *facts), self.class_names)
+        return torch.tensor(self.averages["iou"], device=self.device)
 
 
 class SegmentationTask(LightningModule):
@@ -42,33 +60,47 @@ class SegmentationTask(LightningModule):
         network: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``; in training it may return
             a list of logits (deep supervision), of which the last is scored.
         loss: maps logits and masks ``(N, H, W)`` to a scalar. The losses of several heads are
-            averaged.
+            averaged. None if the task is only to score.
         optimizer: makes an optimizer from parameters.
         scheduler: makes a learning-rate scheduler from an optimizer, or None. It is stepped each
             epoch; one that takes ``total_steps`` is given their number and stepped each batch.
         num_classes: number of classes, including the background.
         ignore_index: the label of pixels that loss and scores ignore.
         monitor: the metric that a plateau scheduler monitors.
+        threshold: with two classes, the foreground's smallest probability when images are scored.
+        class_names: background first, for scores of classes; None: the numbers of the classes.
+        epoch_scores: by part (``train``, ``val``) the scores that are logged at the end of each
+            epoch besides the loss and the IoU.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        loss: nn.Module,
+        loss: nn.Module | None,
         optimizer: MakeOptimizer,
         scheduler: MakeScheduler | None = None,
         num_classes: int = 2,
         ignore_index: int = IGNORE_INDEX,
         monitor: str = "val/iou",
+        threshold: float = 0.5,
+        class_names: Sequence[str] | None = None,
+        epoch_scores: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
-        self.network, self.loss = network, loss
+        self.network: nn.Module = network
+        self.loss: Any = loss
         self._make_optimizer, self._make_scheduler = optimizer, scheduler
         self._plateau: ReduceLROnPlateau | None = None
-        self.monitor = monitor
-        self.train_iou = EpochIoU(num_classes, ignore_index)
-        self.val_iou = EpochIoU(num_classes, ignore_index)
+        self.monitor, self.threshold = monitor, threshold
+        names = class_names or [str(label) for label in range(num_classes)]
+        asked = epoch_scores or {}
+        self.epoch_scores = {part: list(asked.get(part, ())) for part in ("train", "val")}
+        self.train_iou, self.val_iou = (
+            EpochIoU(names, ignore_index, needs_surface(self.epoch_scores[part]))
+            for part in ("train", "val")
+        )
         self.scores = ImageScores(num_classes, ignore_index, surface=True)
+        self.scored_loss = MeanMetric(nan_strategy="disable")  # of the batches, by their images
 
     def forward(self, image: Tensor) -> Any:
         """Logits ``(N, K, H, W)`` of normalised images ``(N, C, H, W)``; in training maybe a list.
@@ -82,8 +114,8 @@ class SegmentationTask(LightningModule):
 
         Otherwise Lightning would show them again after an epoch without validation.
         """
-        for name in ("val/loss", "val/iou"):
-            self.trainer.callback_metrics.pop(name, None)
+        for name in ("loss", "iou", *self.epoch_scores["val"]):
+            self.trainer.callback_metrics.pop(f"val/{name}", None)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.log("lr", rate, sync_dist=True, logger=False)
 
@@ -110,10 +142,8 @@ class SegmentationTask(LightningModule):
             f"{part}/loss": loss.detach(),
             f"{part}/iou": iou,
         }
-        for (
-            name,
-            value,
-        ) in values.items():  # once per epoch, as logging a step's value would wait for the device
+        # once per epoch, because logging a step's value would wait for the device
+        for name, value in values.items():
             self.log(
                 name,
                 value,
@@ -125,6 +155,22 @@ class SegmentationTask(LightningModule):
                 logger=part != "train",  # see LogTraining
             )
         return labels
+
+    def averages(self, part: str) -> dict[str, float]:
+        """The asked scores of the images of this epoch, such as ``{"val/dice": 0.8}``.
+
+        Args:
+            part: ``train`` or ``val``.
+        """
+        metric = self.train_iou if part == "train" else self.val_iou
+        if self.epoch_scores[part]:
+            metric.compute()
+        return {f"{part}/{name}": metric.averages[name] for name in self.epoch_scores[part]}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the asked scores of the val part."""
+        for name, value in self.averages("val").items():
+            self.log(name, value)
 
     def on_train_epoch_end(self) -> None:
         """Step a plateau scheduler, and stop a run that has diverged."""
@@ -139,11 +185,20 @@ class SegmentationTask(LightningModule):
             )
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Score each image at its original size; returns the predicted labels of each image."""
-        logits = self(batch["image"]).float()
+        """Score each image at its original size; returns the predicted labels of each image.
+
+        The loss is that of the network's size, as in validation.
+        """
+        logits = self(batch["image"])
+        if self.loss is not None:
+            loss = self.loss(logits, batch["mask"])
+            self.scored_loss.update(loss.expand(len(batch["mask"])))
         found = []
-        for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
-            labels = predicted_labels(resize_logits(logit[None], (mask.shape[0], mask.shape[1])))
+        for logit, mask, index in zip(
+            logits.float(), batch["original"], batch["index"], strict=True
+        ):
+            resized = resize_logits(logit[None], (mask.shape[0], mask.shape[1]))
+            labels = predicted_labels(resized, self.threshold)
             self.scores.update(labels, mask[None].long(), index[None])
             found.append(labels[0])
         return {"labels": found}
@@ -153,9 +208,8 @@ class SegmentationTask(LightningModule):
         options: dict[str, Any] = {}
         clipping = "mixed" in str(self.trainer.precision) and self.trainer.gradient_clip_val
         if clipping and "fused" in getattr(self._make_optimizer, "keywords", {}):
-            options["fused"] = (
-                False  # Lightning refuses both: a fused step may unscale after clipping
-            )
+            # Lightning refuses both, because a fused step may unscale after clipping
+            options["fused"] = False
         try:
             optimizer = self._make_optimizer(self.network.parameters(), **options)
         except ValueError as error:  # torch's message does not name the option

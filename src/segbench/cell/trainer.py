@@ -16,14 +16,13 @@ from omegaconf import DictConfig
 from segbench.callbacks.ending import Ending
 from segbench.callbacks.life import EpochLines, LogTraining
 from segbench.config.build import build
+from segbench.config.epoch_scores import following, mode_of, monitor_of
 from segbench.config.trainer_options import check_trainer
 from segbench.errors import ConfigError
 from segbench.hardware.device import auto_precision, available_cores
 from segbench.records.checkpoints import BestCheckpoint, WholeCheckpoints
 from segbench.records.record import BEST, LAST
 from segbench.text.screen import say
-
-MONITOR = "val/iou"
 
 
 def build_trainer(
@@ -57,17 +56,18 @@ def build_trainer(
     }
     drawn = cfg.trainer.get("enable_progress_bar") is not False and sys.stdout.isatty()
     bar = RichProgressBar(leave=False) if drawn else EpochLines()
+    monitor = monitor_of(cfg)
     callbacks = [
         *own,
         LogTraining(),
         *(
-            _after_validation(build(each, f"callbacks.{name}"))
+            _after_validation(build(following(each, cfg), f"callbacks.{name}"))
             for name, each in cfg.callbacks.items()
             if each
         ),
         bar,
         Ending(),
-        BestCheckpoint(**keep, filename=BEST, monitor=MONITOR, mode="max"),
+        BestCheckpoint(**keep, filename=BEST, monitor=monitor, mode=mode_of(monitor)),
         ModelCheckpoint(**keep, filename=LAST),
     ]
     given: dict[str, Any] = {} if devices is None else {"devices": devices}

@@ -24,7 +24,7 @@ from segbench.records.record import CONFIG, SCORES, Record
 from segbench.text.screen import console, say
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
-PARTS = ("test", "val", "all")
+PARTS = ("test", "val", "train", "all")
 # The options of a cell's trainer that an evaluation keeps, because they change its numbers.
 _PRECISIONS = ("auto", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
 TRAINER: dict[str, tuple[object, ...]] = {
@@ -133,6 +133,8 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
         cfg.data.size = runs[0].config.data.size
     members = [_digest(run) for run in runs]
     cfg.evaluation = {"runs": members, "part": asked.part, "tta": asked.tta}
+    if asked.threshold is not None:
+        cfg.evaluation.threshold = asked.threshold
     cfg.evaluation.trained_on = [_trained_on(run) for run in runs]
     return cfg
 

@@ -50,7 +50,7 @@ def _predict(cfg: DictConfig) -> None:
     for option, folder in FOLDERS.items():
         if getattr(wanted, option) and any(each.name.startswith(f"{folder}/") for each in inputs):
             raise ConfigError(f"{option}: a folder {folder}/ among the pictures; rename it")
-    names = ("device", "precision", "tta", "window", "overlap", "batch_size")
+    names = ("device", "precision", "tta", "window", "overlap", "batch_size", "threshold")
     options = {name: _plain(cfg[name]) for name in names}
     predictor = make_predictor(runs, size=_plain(cfg.size), **options)
     replaced = sum((output / f"{each.name}.png").exists() for each in inputs)

@@ -32,12 +32,21 @@ def _scores(test: dict[str, float | None], of_class: str = "") -> list[str]:
     return [score_text(test.get(score.name + of_class), score.name) for score in HEADLINE]
 
 
+def _by_part(record: Record) -> str:
+    """IoU and loss of each part, such as ``val IoU 0.8312, loss 0.2101; test IoU …``."""
+    texts = []
+    for part, found in record["metrics"].items():
+        loss = f", loss {score_text(found['loss'], 'loss')}" if "loss" in found else ""
+        texts.append(f"{part} IoU {score_text(found.get('iou'))}{loss}")
+    return "; ".join(texts)
+
+
 def print_result(record: Record, folder: Path) -> None:
     """Print a finished cell's test scores, its cost and the paths of its files."""
     screen = console()
     screen.print(scores_table(record))
     screen.print(
-        f"val IoU {score_text(record['metrics']['val'].get('iou'))} at epoch "
+        f"{_by_part(record)}; epoch "
         f"{record['best_epoch']} of {record['epochs']}; {record['parameters']:,} parameters, "
         f"{record['flops'] / 1e9:.2f} GFLOPs an image; trained {record['train_seconds']:.0f} s at "
         f"{record['images_per_second']:.0f} images/s, "

@@ -80,6 +80,7 @@ DATA = Family("segbench.data.base.SegmentationDataModule", "segbench.data")
 NETWORKS = Family("torch.nn.Module", "segbench.models")
 LAYERS = Family("torch.nn.Module", "torch.nn.modules", ("torch.nn",))
 BUILDERS = TorchvisionModels()
+LOSSES = Family("torch.nn.Module", "segbench.losses")
 _CALLBACK = "lightning.pytorch.callbacks.Callback"
 _LOGGER = "lightning.pytorch.loggers.Logger"
 _TRANSFORMS = "albumentations.augmentations"
@@ -88,7 +89,7 @@ FAMILIES: tuple[Family | TorchvisionModels, ...] = (
     NETWORKS,
     LAYERS,
     BUILDERS,
-    Family("torch.nn.Module", "segbench.losses"),
+    LOSSES,
     Family("torch.optim.Optimizer", "segbench.optimizers"),
     Family("torch.optim.Optimizer", "torch.optim"),
     Family("torch.optim.lr_scheduler.LRScheduler", "torch.optim"),
@@ -100,6 +101,14 @@ FAMILIES: tuple[Family | TorchvisionModels, ...] = (
     Family("albumentations.BasicTransform", _TRANSFORMS, ("albumentations",), ("Lambda",)),
     Family("albumentations.BaseCompose", "albumentations.core.composition", ("albumentations",)),
 )
+
+
+# the families that a run folder's config may name in a node, and their description
+IN_RUNS: dict[str, tuple[tuple[Family | TorchvisionModels, ...], str]] = {
+    "data": ((DATA,), "a data set of segbench"),
+    "loss": ((LOSSES,), "a loss of segbench"),
+    "model": ((NETWORKS, LAYERS, BUILDERS), "a network of segbench, torch.nn or torchvision"),
+}
 
 
 @dataclass(frozen=True)
@@ -127,13 +136,12 @@ def permitted_in_runs(group: str, trust: tuple[str, ...]) -> Permitted:
     """The objects that the config of a run folder, which is not trusted, may name.
 
     Args:
-        group: the node of the config, ``data`` or ``model``.
+        group: the node of the config, ``data``, ``loss`` or ``model``.
         trust: the packages that the user trusts in this run folder.
     """
-    data = group == "data"
-    named = "a data set of segbench" if data else "a network of segbench, torch.nn or torchvision"
+    families, named = IN_RUNS[group]
     hint = f"a run may name {named}; trust=mypackage adds one of yours, if you trust the run"
-    return Permitted((DATA,) if data else (NETWORKS, LAYERS, BUILDERS), trust, hint)
+    return Permitted(families, trust, hint)
 
 
 def resolve_target(path: str, name: Any, permitted: Permitted | None = None) -> Target:

@@ -28,9 +28,9 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
     Raises:
         ConfigError: the text names the option, its value and the expected one.
     """
-    from segbench.config.targets import (
-        check_targets,  # imported here, because hydra.utils would delay --help
-    )
+    # imported here, because OpenCV and hydra.utils would delay --help
+    from segbench.config.epoch_scores import epoch_scores
+    from segbench.config.targets import check_targets
 
     for part in PARTS:
         node = cfg.get(part)
@@ -40,6 +40,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
             if OmegaConf.is_missing(node, key):
                 raise ConfigError(f"{part}.{key}: missing; give {part}.{key}=…")
     check_trainer(cfg.trainer, cfg.get("scheduler"))
+    epoch_scores(cfg)
     check_targets(cfg, only=[key for key in map(str, cfg) if key not in omit])
     found = cfg.get("published")
     if found is not None:

@@ -25,6 +25,9 @@ from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware.device import count_flops, environment
 from segbench.inference.averaging import Averaged, check_tta
 from segbench.inference.runs import Run, built, check_alike, load_network
+from segbench.inference.threshold_search import find_threshold
+from segbench.inference.thresholds import check_threshold
+from segbench.losses.class_weights import needs_pixel_counts
 from segbench.records.cells import Cell
 from segbench.records.logs import log_to
 from segbench.records.record import CONFIG, LOG, SPLIT, Record, write_json, write_record, write_text
@@ -45,7 +48,7 @@ def evaluate(
     Args:
         runs: the cells, one or several.
         cfg: the first cell's config with the data set to evaluate, options of the model, and
-            ``evaluation`` with its part and test-time augmentation.
+            ``evaluation`` with its part, test-time augmentation and perhaps threshold.
         target: the folder to be created, without the digest that its name will end in.
         record: the fields of the record that are known before: choices, seed, and cells.
         permitted: the classes that ``data`` and ``model`` may name.
@@ -65,9 +68,13 @@ def evaluate(
     check_classes(runs[0], data)
     task = _build_task(_build_network(runs, cfg, flips, permitted), data)
     data.setup()
+    own = _is_own(runs, data, own_data)
     if cfg.evaluation.part is None:
-        cfg.evaluation.part = "test" if _is_own(runs, data, own_data) else "all"
+        cfg.evaluation.part = "test" if own else "all"
     part = str(cfg.evaluation.part)
+    task.loss = _loss_of(runs, data, own)
+    if "threshold" in cfg.evaluation:
+        check_threshold(cfg.evaluation.threshold, data.num_classes, own)
     record["hash"] = evaluation_digest(cfg, data)
     folder = target.with_name(f"{target.name}-{record['hash']}")
     say(f"evaluation: {os.path.relpath(folder)}")
@@ -78,6 +85,9 @@ def evaluate(
         record["evaluated"] |= {"part": part, **_count(runs, data, part)}
         record |= training_cost(runs) | _cost(task, data, trainer)
         record["notes"] = []
+        if "threshold" in cfg.evaluation:
+            task.threshold, chosen = find_threshold(cfg.evaluation.threshold, task, data, trainer)
+            record["evaluated"] |= {"threshold": task.threshold, "threshold_from": chosen}
         parts = ("val", "test") if part == "test" else (part,)
         record["metrics"] = score_parts(trainer, task, data, parts, folder, record["notes"])
         with noted("pictures for comparisons", record["notes"]):
@@ -164,14 +174,30 @@ def _build_network(
 
 
 def _build_task(network: nn.Module, data: SegmentationDataModule) -> SegmentationTask:
-    """A task like the one that scored the cell; its loss and its optimizer are not used."""
+    """A task like the one that scored the cell; its optimizer is not used."""
     return SegmentationTask(
         network=network,
-        loss=nn.Identity(),
+        loss=None,
         optimizer=torch.optim.SGD,
         num_classes=data.num_classes,
         ignore_index=data.ignore_index,
     )
+
+
+def _loss_of(runs: Sequence[Run], data: SegmentationDataModule, own: bool) -> nn.Module | None:
+    """The loss with which a cell was trained; None if it has to be guessed, or may not be built."""
+    if len(runs) > 1 or "loss" not in runs[0].config:
+        return None
+    try:
+        loss = built(runs[0].config.loss, runs[0].permitted("loss"), nn.Module)
+    except SegbenchError as error:
+        say(f"note: the loss is not recorded: {error}")
+        return None
+    if needs_pixel_counts(loss):
+        if not own:  # the pixels of its train part are not at hand
+            return None
+        loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
+    return loss
 
 
 def without_augment(cfg: DictConfig) -> DictConfig:

@@ -20,6 +20,7 @@ from segbench.data.store.transforms import Array, normalise, resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.device import auto_precision
 from segbench.inference.averaging import Averaged, check_tta
+from segbench.inference.thresholds import check_threshold
 from segbench.inference.windows import Strip, slide
 from segbench.types import predicted_labels, probabilities
 
@@ -60,6 +61,7 @@ class Predictor:
         window: the side of sliding windows in the picture's own pixels, or [height, width].
         overlap: the fraction of a window that the next window also covers, in [0, 1).
         batch_size: number of pictures, or windows, in a batch.
+        threshold: with two classes, the foreground's smallest probability; None: ½.
 
     Raises:
         ConfigError: an option is out of range, or the device does not exist.
@@ -78,7 +80,11 @@ class Predictor:
         window: int | Sequence[int] | None = None,
         overlap: float = 0.5,
         batch_size: int = 8,
+        threshold: float | None = None,
     ) -> None:
+        if threshold is not None:
+            check_threshold(threshold, len(class_names), own=False)
+        self.threshold = 0.5 if threshold is None else threshold
         if not 0 <= overlap < 1:
             raise ConfigError(f"overlap={overlap}: expected 0 or more, and less than 1")
         if batch_size < 1:
@@ -147,7 +153,8 @@ class Predictor:
             kept = np.empty(shape, np.float32) if with_probabilities else None
             for top, logits in strips:
                 rows = slice(top, top + logits.shape[1])
-                labels[rows] = predicted_labels(logits[None])[0].to(torch.uint8).cpu().numpy()
+                found = predicted_labels(logits[None], self.threshold)[0]
+                labels[rows] = found.to(torch.uint8).cpu().numpy()
                 if kept is not None:
                     kept[:, rows] = probabilities(logits[None])[0].cpu().numpy()
             yield Prediction(labels, kept)

@@ -117,6 +117,7 @@ REGISTRY = (
     Score("dice_dataset", "Dice over the data set", _dice, **_OVER_ALL),
     Score("precision_dataset", "precision over the data set", _precision, **_OVER_ALL),
     Score("recall_dataset", "recall over the data set", _recall, **_OVER_ALL),
+    Score("loss", "loss", per_image=False, lower_is_better=True, upper=math.inf, shown=True),
     Score("pixel_accuracy", "pixel accuracy", per_image=False),
     Score("mean_pixel_accuracy", "mean pixel accuracy", per_image=False),
     Score(

@@ -5,11 +5,20 @@ each gate.
 """
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.blocks import Up, UpBlock, bilinear_upsampling, channel_widths
+from segbench.models.blocks import (
+    DropoutAt,
+    Up,
+    UpBlock,
+    bilinear_upsampling,
+    channel_widths,
+    dropout_rates,
+)
+from segbench.models.normalisation import Norm
 from segbench.models.unet import UNet
 
 
@@ -38,10 +47,10 @@ class AttentionGate(nn.Module):
 class GatedUpBlock(nn.Module):
     """A decoder level whose skip is gated by the features of the coarser level."""
 
-    def __init__(self, in_channels: int, channels: int, up: Up, bias: bool) -> None:
+    def __init__(self, in_channels: int, channels: int, up: Up, **options: Any) -> None:
         super().__init__()
         self.gate = AttentionGate(channels, in_channels)
-        self.block = UpBlock(in_channels, channels, channels, up, bias)
+        self.block = UpBlock(in_channels, channels, channels, up, **options)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """``(N, in, H, W)`` and ``(N, skip, 2H, 2W)`` to ``(N, out, 2H, 2W)``."""
@@ -69,8 +78,13 @@ class AttentionUNet(UNet):
         up: Up = "transpose",
         dropout: float = 0.0,
         bias: bool = False,
+        norm: Norm = "batch",
+        dropout_at: DropoutAt = "bottleneck",
+        deep_supervision: bool = False,
     ) -> None:
-        super().__init__(in_channels, out_channels, base_channels, depth, up, dropout, bias)
-        coarsest_first = reversed(channel_widths(base_channels, depth + 1)[1:])
-        for level, (below, here) in enumerate(pairwise(coarsest_first)):
-            self.decoder[level] = GatedUpBlock(below, here, up, bias)
+        widths = channel_widths(base_channels, depth + 1)
+        shape = in_channels, out_channels, base_channels, depth, up
+        super().__init__(*shape, dropout, bias, norm, dropout_at, deep_supervision)
+        _, _, rate = dropout_rates(dropout, dropout_at)
+        for level, (below, here) in enumerate(pairwise(reversed(widths[1:]))):
+            self.decoder[level] = GatedUpBlock(below, here, up, bias=bias, norm=norm, dropout=rate)

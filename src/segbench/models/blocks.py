@@ -5,14 +5,17 @@ Every layer keeps PyTorch's default initialisation, as in the six studies.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segbench.models.normalisation import Norm, normalisation
+
 Up = Literal["transpose", "bilinear"]
-Order = Literal["conv-bn-relu", "conv-relu-bn"]
+Order = Literal["conv-norm-relu", "conv-relu-norm"]
+DropoutAt = Literal["bottleneck", "encoder", "each"]
 # One 3 × 3 convolution between two levels of WIDEST channels has 2.4 · 10^9 weights.
 DEEPEST, WIDEST = 10, 2**14
 
@@ -50,32 +53,27 @@ def channel_widths(base_channels: int, levels: int) -> list[int]:
     return [base_channels * 2**level for level in range(levels)]
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that trains on one value per channel, for which torch's raises an error.
+def dropout_rates(dropout: float, at: DropoutAt) -> tuple[float, float, float]:
+    """Rates after the encoder, and after each convolution of the encoder and of the decoder.
 
-    One image of 1 × 1 pixel has no batch statistics: the running statistics are used.
+    Raises:
+        ValueError: ``at`` is none of ``bottleneck``, ``encoder`` and ``each``.
     """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Normalise ``(N, C, H, W)`` channel by channel."""
-        if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
-            mean, var = self.running_mean, self.running_var
-            return F.batch_norm(input, mean, var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(input)
-
-
-def accept_single_values(net: nn.Module) -> nn.Module:
-    """Turn every ``nn.BatchNorm2d`` of another library's network into a ``BatchNorm``."""
-    for module in net.modules():
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = BatchNorm
-    return net
+    rates = {
+        "bottleneck": (dropout, 0.0, 0.0),
+        "encoder": (0.0, dropout, 0.0),
+        "each": (0.0, dropout, dropout),
+    }
+    if at not in rates:
+        raise ValueError(f"dropout_at must be one of {[*rates]}, got {at!r}")
+    return rates[at]
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution, batch normalisation and ReLU, once for each step of ``channels``.
+    """Convolution, normalisation, ReLU and perhaps dropout, once for each step of ``channels``.
 
-    ``channels=(3, 64, 64)`` is the block of two 3 × 3 convolutions of U-Net and VGG.
+    ``channels=(3, 64, 64)`` is the block of two 3 × 3 convolutions of U-Net and VGG. Without
+    normalisation every convolution has a bias.
     """
 
     def __init__(
@@ -83,13 +81,17 @@ class ConvBlock(nn.Sequential):
         channels: Sequence[int],
         kernel_size: int = 3,
         bias: bool = True,
-        order: Order = "conv-bn-relu",
+        order: Order = "conv-norm-relu",
+        norm: Norm = "batch",
+        dropout: float = 0.0,
     ) -> None:
         layers: list[nn.Module] = []
+        bias = bias or norm == "none"
         for before, after in pairwise(channels):
-            conv = nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=bias)
-            norm, relu = BatchNorm(after), nn.ReLU(inplace=True)
-            layers += [conv, norm, relu] if order == "conv-bn-relu" else [conv, relu, norm]
+            layers += [nn.Conv2d(before, after, kernel_size, padding=kernel_size // 2, bias=bias)]
+            after_conv = [*normalisation(norm, after), nn.ReLU(inplace=True)]
+            layers += after_conv if order == "conv-norm-relu" else reversed(after_conv)
+            layers += [nn.Dropout(dropout)] if dropout else []
         super().__init__(*layers)
 
 
@@ -108,14 +110,17 @@ def upsampling(up: Up, in_channels: int, out_channels: int) -> tuple[nn.Module, 
 
 
 class UpBlock(nn.Module):
-    """One decoder level: up-sampling, the encoder's features joined, two convolutions."""
+    """One decoder level: up-sampling, the encoder's features joined, a ``ConvBlock`` of two.
+
+    Further arguments are those of ``ConvBlock``.
+    """
 
     def __init__(
-        self, in_channels: int, skip_channels: int, out_channels: int, up: Up, bias: bool = True
+        self, in_channels: int, skip_channels: int, out_channels: int, up: Up, **options: Any
     ) -> None:
         super().__init__()
         self.up, channels = upsampling(up, in_channels, out_channels)
-        self.conv = ConvBlock((channels + skip_channels, out_channels, out_channels), bias=bias)
+        self.conv = ConvBlock((channels + skip_channels, out_channels, out_channels), **options)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
         """``(N, in, H, W)`` and ``(N, skip, 2H, 2W)`` to ``(N, out, 2H, 2W)``."""
@@ -123,3 +128,23 @@ class UpBlock(nn.Module):
         x = x if skip is None else torch.cat([skip, x], dim=1)
         out: Tensor = self.conv(x)
         return out
+
+
+class SideHeads(nn.ModuleList):
+    """Deep supervision (Lee et al. 2015, https://arxiv.org/abs/1409.5185) of coarser levels.
+
+    Args:
+        channels: channels of the features of each supervised level.
+        out_channels: channels of the logits.
+    """
+
+    def __init__(self, channels: Sequence[int], out_channels: int) -> None:
+        super().__init__(nn.Conv2d(here, out_channels, kernel_size=1) for here in channels)
+
+    def forward(self, features: Sequence[Tensor], finest: Tensor) -> list[Tensor]:
+        """Logits of each level's ``(N, C_i, H_i, W_i)``, resized to the finest's H × W."""
+        size = list(finest.shape[-2:])
+        return [
+            F.interpolate(head(x), size, mode="bilinear", align_corners=True)
+            for head, x in zip(self, features, strict=True)
+        ]

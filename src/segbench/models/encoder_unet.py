@@ -14,11 +14,11 @@ from torchvision.models import get_model
 from segbench.models.blocks import (
     Up,
     UpBlock,
-    accept_single_values,
     channel_widths,
     crop_like,
     pad_to_multiple,
 )
+from segbench.models.normalisation import accept_single_values
 from segbench.models.pretrained import (
     Weights,
     adapt_first_convolution,

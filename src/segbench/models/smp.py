@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from segbench.models.blocks import accept_single_values, crop_like, pad_to_multiple
+from segbench.models.blocks import crop_like, pad_to_multiple
+from segbench.models.normalisation import accept_single_values
 from segbench.models.pretrained import WeightsError
 
 STRIDE = 32  # of the coarsest features of the package's encoders

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from segbench.models.blocks import accept_single_values
+from segbench.models.normalisation import accept_single_values
 from segbench.models.pretrained import (
     Weights,
     adapt_first_convolution,

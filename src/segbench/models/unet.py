@@ -1,7 +1,7 @@
 """U-Net: Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image Segmentation".
 
 MICCAI 2015, https://arxiv.org/abs/1505.04597. As in most later work the convolutions are padded
-and followed by batch normalisation.
+and followed by a normalisation.
 """
 
 from itertools import pairwise
@@ -11,12 +11,16 @@ from torch.nn import functional as F
 
 from segbench.models.blocks import (
     ConvBlock,
+    DropoutAt,
+    SideHeads,
     Up,
     UpBlock,
     channel_widths,
     crop_like,
+    dropout_rates,
     pad_to_multiple,
 )
+from segbench.models.normalisation import Norm
 
 
 class UNet(nn.Module):
@@ -28,8 +32,13 @@ class UNet(nn.Module):
         base_channels: channels of the finest level, doubled at each coarser one.
         depth: number of down-samplings.
         up: ``transpose`` halves the channels while up-sampling, ``bilinear`` keeps them.
-        dropout: probability of dropping a value after the encoder, from 0 to 1.
-        bias: whether the 3 × 3 convolutions have a bias besides that of batch normalisation.
+        dropout: probability of dropping a value, from 0 to 1.
+        bias: whether the 3 × 3 convolutions have a bias besides that of the normalisation.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
+        dropout_at: ``bottleneck``: after the encoder; ``encoder``: after each of its convolutions;
+            ``each``: after each convolution of the encoder and the decoder.
+        deep_supervision: whether the coarser decoder levels have a head too; in training a list of
+            all heads' logits is returned.
 
     Example:
         >>> net = UNet(in_channels=3, out_channels=1, base_channels=4)
@@ -46,28 +55,43 @@ class UNet(nn.Module):
         up: Up = "transpose",
         dropout: float = 0.0,
         bias: bool = False,
+        norm: Norm = "batch",
+        dropout_at: DropoutAt = "bottleneck",
+        deep_supervision: bool = False,
     ) -> None:
         super().__init__()
         widths = channel_widths(base_channels, depth + 1)
         self.multiple = 2**depth
+        last, down, upward = dropout_rates(dropout, dropout_at)
         self.encoder = nn.ModuleList(
-            ConvBlock((before, after, after), bias=bias)
+            ConvBlock((before, after, after), bias=bias, norm=norm, dropout=down)
             for before, after in pairwise([in_channels, *widths])
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(last)
         self.decoder = nn.ModuleList(
-            UpBlock(below, here, here, up, bias) for below, here in pairwise(reversed(widths))
+            UpBlock(below, here, here, up, bias=bias, norm=norm, dropout=upward)
+            for below, here in pairwise(reversed(widths))
         )
         self.head = nn.Conv2d(base_channels, out_channels, kernel_size=1)
+        supervised = widths[depth - 1 : 0 : -1] if deep_supervision else []
+        self.side_heads = SideHeads(supervised, out_channels)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``.
+
+        In training with deep supervision, a list of every head's logits, the coarsest first.
+        """
         x = self.encoder[0](pad_to_multiple(image, self.multiple))
         skips = []
         for block in self.encoder[1:]:
             skips.append(x)
             x = block(F.max_pool2d(x, 2))
         x = self.dropout(x)
+        levels = []
         for up_block in self.decoder:
             x = up_block(x, skips.pop())
-        return crop_like(self.head(x), image)
+            levels.append(x)
+        logits = crop_like(self.head(x), image)
+        if not self.training or not len(self.side_heads):
+            return logits
+        return [*(crop_like(each, image) for each in self.side_heads(levels[:-1], x)), logits]

@@ -4,6 +4,7 @@ ICASSP 2020, https://arxiv.org/abs/2004.08790. Its classification-guided module 
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,14 @@ from torch.nn import functional as F
 
 from segbench.models.blocks import (
     ConvBlock,
+    DropoutAt,
     bilinear_upsampling,
     channel_widths,
     crop_like,
+    dropout_rates,
     pad_to_multiple,
 )
+from segbench.models.normalisation import Norm
 
 
 class FullScaleBlock(nn.Module):
@@ -26,18 +30,19 @@ class FullScaleBlock(nn.Module):
         level: index of this level, 0 for the finest; finer features are pooled, coarser ones
             up-sampled.
         channels: number of channels that each level contributes.
+        options: arguments of ``ConvBlock``.
     """
 
-    def __init__(self, widths: list[int], level: int, channels: int) -> None:
+    def __init__(self, widths: list[int], level: int, channels: int, **options: Any) -> None:
         super().__init__()
         self.resize = nn.ModuleList()
         for source in range(len(widths)):
             factor = 2 ** abs(source - level)
             pool, up = nn.MaxPool2d(factor), bilinear_upsampling(factor)
             self.resize.append(nn.Identity() if factor == 1 else pool if source < level else up)
-        self.reduce = nn.ModuleList(ConvBlock((width, channels)) for width in widths)
+        self.reduce = nn.ModuleList(ConvBlock((width, channels), **options) for width in widths)
         joined = channels * len(widths)
-        self.join = ConvBlock((joined, joined))
+        self.join = ConvBlock((joined, joined), **options)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """Features of all levels, finest first, to ``(N, channels · levels, H_i, W_i)``."""
@@ -56,8 +61,11 @@ class UNet3Plus(nn.Module):
         base_channels: channels of the encoder's finest level, doubled at each coarser one, and
             channels that each level contributes to each decoder block.
         depth: number of down-samplings.
-        dropout: probability of dropping a value after the encoder, from 0 to 1.
+        dropout: probability of dropping a value, from 0 to 1.
         deep_supervision: whether each level has a head; in training all logits are returned.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
+        dropout_at: ``bottleneck``: after the encoder; ``encoder``: after each of its convolutions;
+            ``each``: after each convolution of the encoder and the decoder.
 
     Example:
         >>> net = UNet3Plus(in_channels=3, out_channels=1, base_channels=4, depth=2)
@@ -75,19 +83,24 @@ class UNet3Plus(nn.Module):
         depth: int = 4,
         dropout: float = 0.0,
         deep_supervision: bool = True,
+        norm: Norm = "batch",
+        dropout_at: DropoutAt = "bottleneck",
     ) -> None:
         super().__init__()
+        last, down, upward = dropout_rates(dropout, dropout_at)
         widths = channel_widths(base_channels, depth + 1)
         self.encoder = nn.ModuleList(
-            ConvBlock((before, here, here)) for before, here in pairwise([in_channels, *widths])
+            ConvBlock((before, here, here), norm=norm, dropout=down)
+            for before, here in pairwise([in_channels, *widths])
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(last)
         self.decoder = nn.ModuleList()  # finest first, like the heads
         decoded = base_channels * (depth + 1)
         for level in range(depth):
             coarser = [decoded] * (depth - 1 - level) + [widths[-1]]
-            block = FullScaleBlock([*widths[: level + 1], *coarser], level, base_channels)
-            self.decoder.append(block)
+            sources = [*widths[: level + 1], *coarser]
+            options = {"norm": norm, "dropout": upward}
+            self.decoder.append(FullScaleBlock(sources, level, base_channels, **options))
         channels = [decoded] * depth + [widths[-1]] if deep_supervision else [decoded]
         self.heads = nn.ModuleList(nn.Conv2d(c, out_channels, 3, padding=1) for c in channels)
 

@@ -11,12 +11,15 @@ from torch.nn import functional as F
 
 from segbench.models.blocks import (
     ConvBlock,
+    DropoutAt,
     Up,
     channel_widths,
     crop_like,
+    dropout_rates,
     pad_to_multiple,
     upsampling,
 )
+from segbench.models.normalisation import Norm
 
 
 def node(row: int, column: int) -> str:
@@ -33,10 +36,13 @@ class UNetPP(nn.Module):
         base_channels: channels of the finest row, doubled at each coarser one.
         depth: number of down-samplings, and of heads under deep supervision.
         up: ``bilinear`` keeps the channels while up-sampling, ``transpose`` halves them.
-        dropout: probability of dropping a value after the encoder's last block, from 0 to 1.
+        dropout: probability of dropping a value, from 0 to 1.
         deep_supervision: whether each nested U-Net has a head; in training all logits are returned.
         level: number of nested U-Nets that are built (the paper's pruning); None builds all. A
             pruned network loads the whole network's state dict.
+        norm: ``batch``, ``instance``, ``group`` or ``none``.
+        dropout_at: ``bottleneck``: after the encoder; ``encoder``: after each of its convolutions;
+            ``each``: after each convolution of the encoder and the decoder.
 
     Example:
         >>> net = UNetPP(3, out_channels=1, base_channels=4, depth=3, deep_supervision=True)
@@ -56,20 +62,24 @@ class UNetPP(nn.Module):
         dropout: float = 0.0,
         deep_supervision: bool = False,
         level: int | None = None,
+        norm: Norm = "batch",
+        dropout_at: DropoutAt = "bottleneck",
     ) -> None:
         super().__init__()
+        last, down, upward = dropout_rates(dropout, dropout_at)
         widths = channel_widths(base_channels, depth + 1)
         self.depth, self.level = depth, _valid_level(level, depth, deep_supervision)
         self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
         for row in range(self.level + 1):
             before = in_channels if row == 0 else widths[row - 1]
-            self.nodes[node(row, 0)] = ConvBlock((before, widths[row], widths[row]))
+            here = widths[row]
+            self.nodes[node(row, 0)] = ConvBlock((before, here, here), norm=norm, dropout=down)
             for column in range(1, self.level + 1 - row):
-                layer, channels = upsampling(up, widths[row + 1], widths[row])
-                channels += column * widths[row]
+                layer, channels = upsampling(up, widths[row + 1], here)
+                shape = channels + column * here, here, here
                 self.ups[node(row, column)] = layer
-                self.nodes[node(row, column)] = ConvBlock((channels, widths[row], widths[row]))
-        self.dropout = nn.Dropout(dropout)
+                self.nodes[node(row, column)] = ConvBlock(shape, norm=norm, dropout=upward)
+        self.dropout = nn.Dropout(last)
         columns = range(1 if deep_supervision else self.level, self.level + 1)
         self.heads = nn.ModuleDict(
             {str(column): nn.Conv2d(base_channels, out_channels, 1) for column in columns}

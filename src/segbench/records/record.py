@@ -49,6 +49,8 @@ NO_EFFECT = (
     "resume_from",
     "keep_state",
     "retry_failed",
+    "score_train",
+    "curves",
     "debug",
     "logger",
     "experiment",

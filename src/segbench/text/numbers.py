@@ -8,7 +8,7 @@ NONE = "–"
 
 
 def score_text(value: float | None, name: str = "iou") -> str:
-    """A score with four decimals, or with two if it is in pixels or above 1.
+    """A score or loss with four decimals; distances and large numbers with two.
 
     Args:
         value: the score; a dash stands for None and NaN.
@@ -16,7 +16,8 @@ def score_text(value: float | None, name: str = "iou") -> str:
     """
     if value is None or math.isnan(value):
         return NONE
-    return f"{value:.{2 if find_score(name).unit or abs(value) > 1 else 4}f}"
+    large = abs(value) > (1 if name != "loss" else 100)
+    return f"{value:.{2 if find_score(name).unit or large else 4}f}"
 
 
 def spread_text(value: float, name: str = "iou") -> str:

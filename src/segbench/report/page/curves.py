@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup, escape
 
+from segbench.metrics.registry import find_score
+
 WIDTH, HEIGHT = 340, 170
 LEFT, RIGHT, TOP, BOTTOM = 46, 44, 12, 26  # margins for the axis' numbers and the lines' names
 # the title of each chart, and the column and name of each line
@@ -15,6 +17,7 @@ CHARTS = (
     ("IoU", (("train/iou", "train"), ("val/iou", "val"))),
 )
 Points = Sequence[tuple[float, float]]
+Lines = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,24 @@ class Frame:
         return x, y
 
 
+def charts(tables: Sequence[pd.DataFrame]) -> list[tuple[str, Lines]]:
+    """The title and lines of each chart: loss, IoU, and the further scores of the tables."""
+    columns = sorted({str(column) for table in tables for column in table})
+    known = {column for _, lines in CHARTS for column, _ in lines}
+    further: dict[str, list[tuple[str, str]]] = {}
+    for column in columns:
+        part, _, name = column.partition("/")
+        if part in ("train", "val") and column not in known:
+            label = name.partition("/")[2]
+            title = find_score(name).title + (f", {label}" if label else "")
+            further.setdefault(title, []).append((column, part))
+    return [*CHARTS, *((title, tuple(lines)) for title, lines in further.items())]
+
+
 def frames(tables: Sequence[pd.DataFrame]) -> dict[str, Frame]:
     """The axes of each chart, wide enough for the curves of all seeds."""
     found = {}
-    for title, lines in CHARTS:
+    for title, lines in charts(tables):
         points = [p for table in tables for column, _ in lines for p in _points(table, column)]
         if points:
             values = [value for _, value in points]
@@ -47,9 +64,9 @@ def frames(tables: Sequence[pd.DataFrame]) -> dict[str, Frame]:
 
 
 def draw_curves(table: pd.DataFrame, best: int | None, axes: Mapping[str, Frame]) -> list[Markup]:
-    """Charts of a cell's loss and IoU by epoch, with the selected epoch; empty without curves."""
+    """Charts of a cell's loss, IoU and further scores by epoch, with the selected epoch."""
     drawn = []
-    for title, lines in CHARTS:
+    for title, lines in charts([table]):
         curves = {name: _points(table, column) for column, name in lines}
         if title in axes and any(curves.values()):
             drawn.append(_chart(title, curves, best, axes[title]))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segbench.metrics.registry import REGISTRY
+from segbench.metrics.registry import REGISTRY, find_score
 from segbench.report.compare.words import of_these
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.sections.costs import COSTS
+from segbench.report.sections.entries import part_mean
 from segbench.report.tables.grid import behind
 from segbench.text.numbers import (
     NONE,
@@ -68,6 +69,12 @@ def entries_table(
             first = "low" if score.lower_is_better else "high"
             columns.append(Column("Other test scores", score.title, first))
             cells.append([_other(entry, score.name) for entry in section.entries])
+    for part in ("val", "train"):
+        for score in (find_score(comparison.score), find_score("loss")):
+            if part != section.part:
+                first = "low" if score.lower_is_better else "high"
+                columns.append(Column("Other parts", f"{part} {score.title}", first))
+                cells.append([_of_part(each, part, score.name) for each in section.entries])
     for cost in COSTS:
         columns.append(Column("Cost", cost.label, "low" if cost.lower_is_better else "high"))
         cells.append([number(e.cost.get(cost.key, _MISSING), cost.text) for e in section.entries])
@@ -142,6 +149,10 @@ def seeds(entry: Entry) -> tuple[str, int]:
     """The finished and all seeds of an entry as text, and the number of the finished ones."""
     cells = " cells" if entry.folded else ""
     return f"{len(entry.done)} of {len(entry.cells)}{cells}", len(entry.done)
+
+
+def _of_part(entry: Entry, part: str, name: str) -> Value:
+    return number(part_mean(entry, part, name), lambda value: score_text(value, name))
 
 
 def _other(entry: Entry, name: str) -> Value:

@@ -97,6 +97,20 @@ def fill(entry: Entry, score: str, images: Sequence[str]) -> None:
     entry.cost = {cost.key: _cost(done, cost.key) for cost in COSTS}
 
 
+def part_mean(entry: Entry, part: str, score: str) -> float:
+    """The mean over the finished cells of a part's recorded score; NaN where none has it.
+
+    Args:
+        entry: with finished cells or without.
+        part: ``train``, ``val`` or ``test``.
+        score: a name such as ``iou`` or ``loss``.
+    """
+    metrics = [cell.record.get("metrics") or {} for cell in entry.done]
+    known = [found.get(part, {}).get(score) for found in metrics]
+    values = [value for value in known if value is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
 def _average(cells: Sequence[Cell], score: str) -> float:
     """The mean of the recorded averages of a seed's cells."""
     means = [cell.averages.get(score) for cell in cells]

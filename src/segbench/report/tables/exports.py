@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from segbench.records.record import write_text
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.sections.costs import COSTS
+from segbench.report.sections.entries import part_mean
 from segbench.report.statistics.means import rounded
 from segbench.report.tables.grid import (
     ALIKE,
@@ -150,6 +151,11 @@ def _entry_rows(comparison: Comparison) -> Iterable[dict[str, Any]]:
                 "seeds": max(len({cell.seed for cell in entry.cells}), len(entry.means)),
                 "folds": len({cell.fold for cell in entry.cells} - {None}) or None,
                 "seeds_damaged": sum(cell.status == "damaged" for cell in entry.cells),
+                **{
+                    f"{part}_{name}": part_mean(entry, part, name)
+                    for part in ("train", "val", "test")
+                    for name in dict.fromkeys((comparison.score, "loss"))
+                },
                 **{cost.key: entry.cost.get(cost.key) for cost in COSTS},
             }
 

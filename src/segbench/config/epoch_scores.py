@@ -1,0 +1,115 @@
+"""The scores of each epoch: the one that selects the weights, and those that curves show."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from omegaconf import DictConfig
+
+from segbench.errors import ConfigError
+from segbench.metrics.registry import BY_NAME, SURFACE
+
+MONITOR = "val/iou"
+PARTS = ("train", "val")
+WITHOUT_CLASSES = ("loss", "mean_pixel_accuracy")
+ALWAYS = ("loss", "iou")  # of both parts, in every cell
+
+
+def monitor_of(cfg: DictConfig) -> str:
+    """The name of the score on val that selects a cell's weights, such as ``val/iou``."""
+    return str(cfg.get("monitor") or MONITOR)
+
+
+def mode_of(name: str) -> Literal["max", "min"]:
+    """Whether the largest or the smallest value of a score such as ``val/hd95`` is the best."""
+    score = BY_NAME.get(name.split("/")[1])
+    return "min" if score is not None and score.lower_is_better else "max"
+
+
+def following(node: DictConfig, cfg: DictConfig) -> DictConfig:
+    """Early stopping's or a plateau scheduler's config with the monitor of the cell.
+
+    A node that monitors another score than the default keeps its own.
+    """
+    monitor = monitor_of(cfg)
+    if monitor == MONITOR or node.get("mode") is None or node.get("monitor", MONITOR) != MONITOR:
+        return node
+    changed = node.copy()
+    changed.mode = mode_of(monitor)
+    if "monitor" in node:
+        changed.monitor = monitor
+    return changed
+
+
+def epoch_scores(cfg: DictConfig) -> dict[str, list[str]]:
+    """The scores that are computed at the end of each epoch besides loss and IoU, by part.
+
+    They are the scores of ``curves``, and those on val that something monitors.
+
+    Raises:
+        ConfigError: there is no such score, or the monitor is not one on val.
+    """
+    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    if cfg.get("monitor") is not None:
+        _check_monitor(cfg.monitor)
+    for option, name in _asked(cfg):
+        first, _, rest = name.partition("/")
+        parts, score = ((first,), rest) if first in PARTS else (PARTS, name)
+        _check_name(option, name, score)
+        for part in parts:
+            if score not in (*ALWAYS, *found[part]):
+                found[part].append(score)
+    return found
+
+
+def check_classes(scores: dict[str, list[str]], class_names: Sequence[str]) -> None:
+    """Refuse scores of classes that the data set does not have.
+
+    Raises:
+        ConfigError: the text names the score and the classes.
+    """
+    known = class_names[1:] if len(class_names) == 2 else class_names
+    for name in [name for names in scores.values() for name in names]:
+        label = name.partition("/")[2]
+        if label and label not in known:
+            raise ConfigError(
+                f"score {name} of an epoch: no class {label!r} is scored; classes: "
+                f"{', '.join(known)}"
+            )
+
+
+def needs_surface(names: Sequence[str]) -> bool:
+    """Whether a score needs the masks of every image, and not only counts of pixels."""
+    return any(name.partition("/")[0] in SURFACE for name in names)
+
+
+def _asked(cfg: DictConfig) -> list[tuple[str, str]]:
+    """Pairs of an option and the name of a score that it asks for."""
+    curves = cfg.get("curves") or []
+    names = [curves] if isinstance(curves, str) else list(curves)
+    asked = [("curves", str(name)) for name in names]
+    asked += [("monitor", monitor_of(cfg))]
+    for key, node in (cfg.get("callbacks") or {}).items():
+        name: Any = node.get("monitor") if isinstance(node, DictConfig) else None
+        if isinstance(name, str) and name.startswith("val/"):
+            asked.append((f"callbacks.{key}.monitor", name))
+    return asked
+
+
+def _check_monitor(name: Any) -> None:
+    if not isinstance(name, str) or not name.startswith("val/"):
+        raise ConfigError(
+            f"monitor={name}: weights are selected on the val part; expected val/ and the name of "
+            "a score, such as val/dice or val/loss"
+        )
+
+
+def _check_name(option: str, name: str, score: str) -> None:
+    plain = score.partition("/")[0]
+    if plain in BY_NAME and not (plain in WITHOUT_CLASSES and "/" in score):
+        return
+    if plain in BY_NAME:
+        raise ConfigError(f"{option}={name}: {plain} has no value for a class; expected {plain}")
+    close = get_close_matches(plain, BY_NAME, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"scores: {', '.join(BY_NAME)}"
+    raise ConfigError(f"{option}={name}: no score {plain!r}; {hint}")

@@ -1,0 +1,73 @@
+"""Finds the foreground's threshold with the best mean IoU on the val part."""
+
+import torch
+from lightning import LightningModule, Trainer
+from torch import Tensor
+
+from segbench.cell.task import SegmentationTask, resize_logits
+from segbench.data.base import SegmentationDataModule
+from segbench.inference.thresholds import BEST
+from segbench.metrics.counts import image_counts
+from segbench.metrics.registry import BY_NAME
+from segbench.metrics.scores import known_mean
+from segbench.text.screen import say
+from segbench.types import Batch, predicted_labels
+
+CANDIDATES = tuple(k / 20 for k in range(1, 20))
+
+
+class ThresholdIoU(LightningModule):
+    """Computes the foreground's IoU of each image for each candidate of a threshold.
+
+    Args:
+        task: the task whose network predicts, of two classes.
+    """
+
+    def __init__(self, task: SegmentationTask) -> None:
+        super().__init__()
+        self.task = task
+        self.counts: list[Tensor] = []  # of each image (T, 3): tp, fp and fn of the foreground
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, list[Tensor]]:
+        """Count pixels at the original size of each image; returns the labels for ½."""
+        logits = self.task(batch["image"]).float()
+        ignore_index = self.task.scores.ignore_index
+        found = []
+        for logit, mask in zip(logits, batch["original"], strict=True):
+            resized = resize_logits(logit[None], (mask.shape[0], mask.shape[1]))
+            target = mask[None].long()
+            counts = [
+                image_counts(predicted_labels(resized, each), target, 2, ignore_index)[0, 1]
+                for each in CANDIDATES
+            ]
+            self.counts.append(torch.stack(counts).cpu())
+            found.append(predicted_labels(resized)[0])
+        return {"labels": found}
+
+    def mean_iou(self) -> list[float]:
+        """The mean over the images of the IoU with each candidate."""
+        counts = torch.stack(self.counts, dim=1).numpy()
+        formula = BY_NAME["iou"].of_counts
+        assert formula is not None
+        return [float(value) for value in known_mean(formula(counts), axis=1)]
+
+
+def find_threshold(
+    asked: float | str, task: SegmentationTask, data: SegmentationDataModule, trainer: Trainer
+) -> tuple[float, str]:
+    """The threshold, and where it comes from: ``given``, or ``best mean IoU on val``.
+
+    Of equally good thresholds the one nearest to ½ is taken.
+    """
+    if asked != BEST:
+        return float(asked), "given"
+    search = ThresholdIoU(task)
+    data.scored_part = "val"
+    trainer.test(search, datamodule=data, verbose=False)
+    ious = search.mean_iou()
+    iou, _, threshold = max(
+        (iou, -abs(each - 0.5), each) for iou, each in zip(ious, CANDIDATES, strict=True)
+    )
+    half = ious[CANDIDATES.index(0.5)]
+    say(f"threshold {threshold}: the best on val, IoU {iou:.4f} (with 0.5: {half:.4f})")
+    return threshold, "best mean IoU on val"
