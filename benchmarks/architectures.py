@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
@@ -32,8 +33,11 @@ STUDIES_CLASSES = {("unet", "up=bilinear"): 8}  # where a study's number is for 
 def build(name: str, options: dict[str, object], num_classes: int) -> nn.Module:
     data = {"in_channels": 3, "num_classes": num_classes}
     cell = OmegaConf.create({"data": data, "model": OmegaConf.load(CONFIGS / f"{name}.yaml")})
-    with torch.device("meta"):
-        return instantiate(cell.model, **options).eval()
+    try:
+        with torch.device("meta"):
+            return instantiate(cell.model, **options).eval()
+    except InstantiationException:  # its constructor asks for the value of a tensor
+        return instantiate(cell.model, **options).eval().to("meta")
 
 
 def flops(net: nn.Module, size: int = 256) -> int:

@@ -76,24 +76,44 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
     if isinstance(node, Mapping) and isinstance(node.get("weights"), str):
         node = {**node, "weights": None}  # no pretrained weights, as this network is discarded
     height, width = (size, size) if isinstance(size, int) else size
+    images = torch.empty(2, channels, height, width, device="meta")
     try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            network = build(node, "model")
+        network = _without_weights(node)
         _check_memory(sum(p.numel() for p in network.parameters()))
         with torch.no_grad():
-            found = network(torch.empty(2, channels, height, width, device="meta"))
+            trained, evaluated = network.train()(images), network.eval()(images)
     except USERS_ERRORS as error:
         raise refusal("model", error) from error
-    except (NotImplementedError, RuntimeError):  # from an operation that needs a tensor's content
-        return
-    for head in found if isinstance(found, list) else [found]:
-        shape = tuple(getattr(head, "shape", ()))
+    except (AssertionError, RuntimeError) as error:
+        if isinstance(error, NotImplementedError) or "meta" in str(error):
+            return  # an operation needs a tensor's content
+        raise ConfigError(
+            f"model: it fails on images of {channels} channels and {height} × {width} pixels "
+            f"({' '.join(str(error).split())}); perhaps another data.size helps"
+        ) from error
+    heads = trained if isinstance(trained, list) else [trained]
+    for output in (*heads, evaluated):
+        shape = tuple(getattr(output, "shape", ()))
         if shape != (2, logits, height, width):
-            got = shape or type(head).__name__
+            got = shape or type(output).__name__
             raise ConfigError(
                 f"model: expected logits of the shape (2, {logits}, {height}, {width}) for images "
                 f"(2, {channels}, {height}, {width}), or in training a list of them, got {got}"
             )
+
+
+def _without_weights(node: Any) -> Any:
+    """A network on torch's meta device, which is moved there if it cannot be built there."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build(node, "model")
+        except Exception as error:  # its constructor needs a tensor's content
+            if "meta tensors" not in str(error):
+                raise
+            return build(node, "model").to("meta")
 
 
 def _check_memory(parameters: int) -> None:

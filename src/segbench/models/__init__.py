@@ -7,6 +7,7 @@ from segbench.exports import lazy_exports
 if TYPE_CHECKING:
     from segbench.models.attention_unet import AttentionUNet as AttentionUNet
     from segbench.models.encoder_unet import EncoderUNet as EncoderUNet
+    from segbench.models.monai import MONAIModel as MONAIModel
     from segbench.models.segnet import SegNet as SegNet
     from segbench.models.smp import SMPModel as SMPModel
     from segbench.models.torchvision_models import TorchvisionModel as TorchvisionModel
@@ -20,6 +21,7 @@ else:
         {
             "attention_unet": ["AttentionUNet"],
             "encoder_unet": ["EncoderUNet"],
+            "monai": ["MONAIModel"],
             "segnet": ["SegNet"],
             "smp": ["SMPModel"],
             "torchvision_models": ["TorchvisionModel"],

@@ -4,16 +4,30 @@ The package comes with the extra ``smp`` and is imported when one of its network
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from segbench.models.blocks import crop_like, pad_to_multiple
 from segbench.models.normalisation import accept_single_values
+from segbench.models.packages import as_plain, drop_unused
 from segbench.models.pretrained import WeightsError
 
-STRIDE = 32  # of the coarsest features of the package's encoders
+STRIDE = 32  # of the coarsest features of most encoders of the package
+# Options with which an encoder of timm takes images of other sizes than those it was trained on
+ANY_SIZE: tuple[dict[str, Any], ...] = (
+    {"dynamic_img_size": True},  # vision transformers
+    {"strict_img_size": False},  # Swin transformers
+    {},
+)
+Triple = tuple[float, float, float]
+IMAGENET: dict[str, Triple] = {
+    "mean": (0.485, 0.456, 0.406),
+    "std": (0.229, 0.224, 0.225),
+}  # segbench's images
 
 
 def import_smp() -> Any:
@@ -34,18 +48,25 @@ def import_smp() -> Any:
 class SMPModel(nn.Module):
     """A network of segmentation_models.pytorch by its names.
 
+    Pretrained weights are given images with the mean and standard deviation that they were trained
+    with. The network converts the images itself, so that every user of its weights does the same.
+
     Args:
         in_channels: channels of the image; the package adapts the first convolution.
         out_channels: channels of the logits.
         arch: name of the decoder: ``unet``, ``fpn``, ``deeplabv3plus`` …
         encoder_name: name of the encoder: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
         weights: ``imagenet``, another of the package's names for the encoder, or None.
+        options: further arguments of the package's ``create_model``, by name.
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: the package does not know a name or the weights.
+        ValueError: the package does not know a name, the weights or an option.
         WeightsError: the weights can be neither found nor fetched.
     """
+
+    scale: Tensor  # (1, C, 1, 1), from segbench's images to those of the weights
+    offset: Tensor
 
     def __init__(
         self,
@@ -54,6 +75,7 @@ class SMPModel(nn.Module):
         arch: str = "unet",
         encoder_name: str = "resnet34",
         weights: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if not re.fullmatch(r"[\w.+-]+", encoder_name):  # timm would fetch hf-hub:owner/name
@@ -61,19 +83,21 @@ class SMPModel(nn.Module):
         smp = import_smp()
         # an encoder of timm has one set of weights, which is chosen by True or False
         chosen = weights is not None if encoder_name.startswith("tu-") else weights
-        try:
-            net = smp.create_model(arch, encoder_name, chosen or None, in_channels, out_channels)
-        except KeyError as error:
-            raise ValueError(error.args[0]) from error
-        except OSError as error:
-            from huggingface_hub.constants import HF_HUB_CACHE
-
-            raise WeightsError(
-                f"the weights {weights} of encoder_name={encoder_name} could not be loaded "
-                f"({error}): their model.safetensors belongs in {HF_HUB_CACHE}, fetch it once with "
-                "a network, or train from scratch with model.weights=null"
-            ) from error
+        shape = arch, encoder_name, chosen or None, in_channels, out_channels
+        with _explained(encoder_name, weights):
+            net = _create(smp, shape, as_plain(options or {}))
+        self.multiple = _multiple(net)
+        self.unused = drop_unused(net, torch.empty(2, in_channels, *2 * [2 * self.multiple]))
         self.net = accept_single_values(net)
+        scale: Triple = (1.0, 1.0, 1.0)
+        offset: Triple = (0.0, 0.0, 0.0)
+        if weights is not None:
+            with _explained(encoder_name, weights):
+                scale, offset = _conversion(smp.encoders, encoder_name, weights)
+        for name, values in (("scale", scale), ("offset", offset)):
+            row = [values[channel % 3] for channel in range(in_channels)]
+            self.register_buffer(name, torch.tensor(row).view(1, in_channels, 1, 1))
+        self.register_load_state_dict_pre_hook(_adapt_state)  # type: ignore[no-untyped-call]
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the encoder, which a run may freeze for its first epochs."""
@@ -81,4 +105,68 @@ class SMPModel(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""
-        return crop_like(self.net(pad_to_multiple(image, STRIDE)), image)
+        converted = image * self.scale + self.offset
+        return crop_like(self.net(pad_to_multiple(converted, self.multiple)), image)
+
+
+@contextmanager
+def _explained(encoder_name: str, weights: str | None) -> Iterator[None]:
+    """Turn the package's errors about names and files into segbench's."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(error.args[0]) from error
+    except OSError as error:
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        raise WeightsError(
+            f"the weights {weights} of encoder_name={encoder_name} could not be loaded "
+            f"({error}): their model.safetensors belongs in {HF_HUB_CACHE}, fetch it once with "
+            "a network, or train from scratch with model.weights=null"
+        ) from error
+
+
+def _create(smp: Any, shape: tuple[Any, ...], options: dict[str, Any]) -> nn.Module:
+    """Build a network, with an encoder of timm that takes images of any size where it can."""
+    tries = ANY_SIZE if shape[1].startswith("tu-") else ({},)
+    for k, size in enumerate(tries):
+        try:
+            net: nn.Module = smp.create_model(*shape, **{**size, **options})
+        except TypeError as error:
+            unknown = k + 1 < len(tries) and any(name in str(error) for name in size)
+            if unknown and not any(name in str(error) for name in options):
+                continue
+            raise ValueError(f"options={options}: {error}") from error
+        return net
+    raise AssertionError("the last try has no option that could be unknown")
+
+
+def _multiple(net: nn.Module) -> int:
+    """What both sides of an image must be a multiple of.
+
+    The coarsest features of a vision transformer are half as fine as its patches.
+    """
+    stride = int(getattr(net.get_submodule("encoder"), "output_stride", STRIDE))
+    return STRIDE if STRIDE % stride == 0 else 2 * stride
+
+
+def _conversion(encoders: Any, encoder_name: str, weights: str) -> tuple[Triple, Triple]:
+    """Scale and offset of each channel, from segbench's images to those of the weights."""
+    named = () if encoder_name.startswith("tu-") else (weights,)
+    asked = encoders.get_preprocessing_params(encoder_name, *named)
+    if asked.get("input_space", "RGB") != "RGB":
+        raise ValueError(f"encoder_name={encoder_name}: its weights expect {asked['input_space']}")
+    largest = float((asked.get("input_range") or (0, 1))[1])
+    triples = list(zip(IMAGENET["mean"], IMAGENET["std"], asked["mean"], asked["std"], strict=True))
+    scale = [own_std * largest / std for _, own_std, _, std in triples]
+    offset = [(own * largest - mean) / std for own, _, mean, std in triples]
+    return (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2])
+
+
+def _adapt_state(net: SMPModel, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Load weights of before, which had unused layers and images of segbench's own only."""
+    unused = tuple(f"{prefix}net.{name}." for name in net.unused)
+    for key in [key for key in state if key.startswith(unused)]:
+        del state[key]
+    for name, value in (("scale", torch.ones_like), ("offset", torch.zeros_like)):
+        state.setdefault(f"{prefix}{name}", value(getattr(net, name)))
