@@ -18,8 +18,8 @@ MODULES = [
     for package in PACKAGES
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
 ]
-# SMPModel's package is an extra, the others are plain containers.
-WITHOUT = {"SMPModel", "Scores", "REGISTRY"}
+# The packages of SMPModel and MONAIModel are extras, the others are plain containers.
+WITHOUT = {"SMPModel", "MONAIModel", "Scores", "REGISTRY"}
 KNOWN = {"torch": torch, "np": np}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import TINY, only_cell
 
@@ -199,7 +200,11 @@ def test_an_interruption_stays_one_where_clearing_up_fails(kind: type[BaseExcept
         finally:
             raise RuntimeError("Please call `iter(combined_loader)` first.")
 
-    with pytest.raises(kind), _stays_interrupted():
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    with pytest.raises(kind), _stays_interrupted(trainer):
         fail_on_the_way_out()
-    with pytest.raises(RuntimeError, match="of its own"), _stays_interrupted():
+    with pytest.raises(RuntimeError, match="of its own"), _stays_interrupted(trainer):
         raise RuntimeError("of its own")
+    trainer._signal_connector.received_sigterm = True
+    with pytest.raises(SIGTERMException), _stays_interrupted(trainer):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")

@@ -14,7 +14,10 @@ from segbench.errors import ConfigError
 
 SOURCE = Path(__file__).parents[1] / "src" / "segbench"
 FILES = sorted(SOURCE.rglob("*.py"))
-BASE = {"errors", "system_errors", "types", "arrays", "names", "colours", "exports"}
+BASE = {
+    *("errors", "system_errors", "types", "arrays", "names", "colours", "exports"),
+    "weight_files",
+}
 STORED = BASE | {"text", "metrics", "records"}
 # What a folder, or a file beside the folders, may import in addition to itself.
 LAYERS: dict[str, set[str]] = {
@@ -25,6 +28,7 @@ LAYERS: dict[str, set[str]] = {
     "exports": set(),
     "system_errors": set(),
     "names": {"errors"},
+    "weight_files": {"errors"},
     "optimizers": set(),
     "metrics": {"types", "arrays", "exports"},
     "text": BASE | {"metrics"},

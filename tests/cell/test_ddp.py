@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tiny import TINY, only_cell
 
 from segbench.records.record import read_record
@@ -59,7 +60,10 @@ def test_two_processes_count_each_image_once(tmp_path: Path) -> None:
         cfg.logger = {}
     run_cell(cfg, alone, {}, identify(cfg))  # trained already: it only scores
     assert (alone / "scores.csv").read_text() == (both / "scores.csv").read_text()
-    assert read_record(alone)["metrics"] == read_record(both)["metrics"]
+    one, two = (read_record(folder)["metrics"] for folder in (alone, both))
+    for part in ("val", "test"):  # a loss is of a batch, and their batches differ
+        assert one[part].pop("loss") == pytest.approx(two[part].pop("loss"), rel=0.2)
+    assert one == two
     assert json.loads((alone / "split.json").read_text()) == json.loads(
         (both / "split.json").read_text()
     )

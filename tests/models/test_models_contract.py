@@ -82,7 +82,12 @@ if not NAMES:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the slower tests, those with the fixture ``net``, one network of each kind."""
     names = [name for name in NAMES if "net" not in metafunc.fixturenames or name not in ALIKE]
-    metafunc.parametrize("name", names)
+    if "size" not in metafunc.fixturenames:
+        metafunc.parametrize("name", names)
+        return
+    shapes = [(3, 2, (33, 47)), (1, 4, (5, 3)), (5, 3, (1, 1))]
+    cases = [(name, *shape) for name in names for shape in shapes[: 1 if name in ALIKE else 3]]
+    metafunc.parametrize(("name", "in_channels", "num_classes", "size"), cases)
 
 
 def build(name: str, in_channels: int = 3, num_classes: int = 2, **options: object) -> nn.Module:
@@ -136,9 +141,6 @@ def test_parameter_count_is_the_documented_one(name):
     assert f"| {PARAMETERS[name]:,} |" in row
 
 
-@pytest.mark.parametrize(
-    ("in_channels", "num_classes", "size"), [(3, 2, (33, 47)), (1, 4, (5, 3)), (5, 3, (1, 1))]
-)
 def test_any_size_any_channels_one_image(name, in_channels, num_classes, size):
     net = small(name, in_channels, num_classes)
     image = torch.randn(1, in_channels, *size)

@@ -157,9 +157,8 @@ def test_a_network_is_checked_before_the_images_are_prepared(
     assert not list(tmp_path.glob("outputs/*/*/run.json"))
 
 
-@pytest.mark.parametrize("model", ["segformer_b0", "mednext_s"])
-def test_a_preset_is_trained_and_predicts(segbench: Run, tmp_path: Path, model: str) -> None:
-    words = (*TINY[2:], "trainer=smoke", f"model={model}", "data.batch_size=2")
+def test_a_preset_is_trained_and_predicts(segbench: Run, tmp_path: Path) -> None:
+    words = (*TINY[2:], "trainer=smoke", "model=segformer_b0", "data.batch_size=2")
     assert segbench(*words) == 0
     (run,) = tmp_path.glob("outputs/default/*/run.json")
     assert segbench("evaluate", f"run={run.parent}") == 0

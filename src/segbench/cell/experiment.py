@@ -59,6 +59,7 @@ from segbench.records.record import (
 )
 from segbench.system_errors import naming
 from segbench.text.screen import say
+from segbench.weight_files import digest_of, is_file_name
 
 log = logging.getLogger(__name__)
 _counted: dict[tuple[str, int, tuple[int, int]], int] = {}
@@ -105,6 +106,8 @@ def run_cell(
         record: Record = {"status": "running", "error": None, "choices": choices}
         record |= {"seed": cfg.seed, "hash": identity.hash, "command": command}
         record["data"] = identity.record
+        if is_file_name(weights := OmegaConf.select(cfg, "model.weights")):
+            record["weights"] = {"file": weights, "sha256": digest_of(weights)}
         write_record(folder, record)
         write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         release_memory()

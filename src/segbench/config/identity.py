@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.records.record import NO_EFFECT
+from segbench.weight_files import WeightsError, digest_of, find_file, is_file_name
 
 # The contents of lists of ids and groups are part of the data's fingerprint, so their names are
 # left out.
@@ -61,7 +63,10 @@ def identify(cfg: DictConfig) -> Identity:
     Raises:
         ConfigError: the data set refuses its options.
         DataError: the data set is missing or incomplete.
+        WeightsError: the file of pretrained weights is missing.
     """
+    if is_file_name(weights := OmegaConf.select(cfg, "model.weights")):
+        find_file(weights)
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
     for name in _NO_EFFECT_ON_DATA:
         data.pop(name, None)
@@ -89,7 +94,18 @@ def settings(cfg: DictConfig) -> dict[str, Any]:
     kept = OmegaConf.masked_copy(cfg, [key for key in map(str, cfg) if key not in NO_EFFECT])
     kept._set_parent(cfg)  # so that interpolations can still refer to the other keys
     plain: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
+    _name_weights_by_content(plain.get("model"))
     return effective(plain)
+
+
+def _name_weights_by_content(model: Any) -> None:
+    """Replace the path of a file of weights by its SHA-256.
+
+    A finished cell has its own weights, and may be evaluated where the file is missing.
+    """
+    if isinstance(model, dict) and is_file_name(model.get("weights")):
+        with suppress(WeightsError):
+            model["weights"] = f"sha256:{digest_of(model['weights'])}"
 
 
 def effective(plain: Mapping[str, Any]) -> dict[str, Any]:

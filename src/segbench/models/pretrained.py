@@ -11,13 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
-from segbench.errors import SegbenchError
+from segbench.weight_files import WeightsError
 
 Weights = Literal["imagenet"]
-
-
-class WeightsError(SegbenchError):
-    """Pretrained weights that could be neither found nor fetched."""
 
 
 def imagenet_weights(backbone: str, weights: Weights | None) -> WeightsEnum | None:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from segbench.models.blocks import crop_like, pad_to_multiple
+from segbench.models.encoder_files import load_encoder
 from segbench.models.normalisation import accept_single_values
 from segbench.models.packages import as_plain, drop_unused
-from segbench.models.pretrained import WeightsError
+from segbench.weight_files import WeightsError, find_file, is_file_name
 
 STRIDE = 32  # of the coarsest features of most encoders of the package
 # Options with which an encoder of timm takes images of other sizes than those it was trained on
@@ -56,7 +57,8 @@ class SMPModel(nn.Module):
         out_channels: channels of the logits.
         arch: name of the decoder: ``unet``, ``fpn``, ``deeplabv3plus`` …
         encoder_name: name of the encoder: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
-        weights: ``imagenet``, another of the package's names for the encoder, or None.
+        weights: ``imagenet``, another of the package's names for the encoder, a file of the
+            encoder's weights (``.pth``, ``.safetensors``), or None.
         options: further arguments of the package's ``create_model``, by name.
 
     Raises:
@@ -81,17 +83,21 @@ class SMPModel(nn.Module):
         if not re.fullmatch(r"[\w.+-]+", encoder_name):  # timm would fetch hf-hub:owner/name
             raise ValueError(f"encoder_name must be a plain name, got {encoder_name!r}")
         smp = import_smp()
+        file = find_file(weights) if is_file_name(weights) and weights else None
         # an encoder of timm has one set of weights, which is chosen by True or False
-        chosen = weights is not None if encoder_name.startswith("tu-") else weights
+        by_timm = encoder_name.startswith("tu-")
+        chosen = None if file else weights is not None if by_timm else weights
         shape = arch, encoder_name, chosen or None, in_channels, out_channels
         with _explained(encoder_name, weights):
             net = _create(smp, shape, as_plain(options or {}))
+        if file:
+            load_encoder(net.get_submodule("encoder"), file)
         self.multiple = _multiple(net)
         self.unused = drop_unused(net, torch.empty(2, in_channels, *2 * [2 * self.multiple]))
         self.net = accept_single_values(net)
         scale: Triple = (1.0, 1.0, 1.0)
         offset: Triple = (0.0, 0.0, 0.0)
-        if weights is not None:
+        if weights is not None and (by_timm or not file):
             with _explained(encoder_name, weights):
                 scale, offset = _conversion(smp.encoders, encoder_name, weights)
         for name, values in (("scale", scale), ("offset", offset)):
