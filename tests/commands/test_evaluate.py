@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_run import make_run
+from omegaconf import OmegaConf
 from PIL import Image
 from tiny import TINY, only_cell
 
@@ -335,7 +336,8 @@ def test_thresholds(segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture
         (("threshold=1",), "threshold=1: expected a probability above 0 and below 1, or best"),
         (("threshold=true",), "threshold=True: expected a probability"),
         (("threshold=high",), "threshold=high: expected a probability"),
-        (("threshold=best", "data=synthetic", "data.split_seed=1"), "these are other data"),
+        (("threshold=best", "data=synthetic", "data.count=12"), "here is no such part"),
+        (("threshold=best", "data.split_seed=1"), "here is no such part"),
     ],
 )
 def test_thresholds_that_are_refused(
@@ -357,3 +359,26 @@ def test_a_threshold_of_several_classes_is_refused(
     run = make_run(tmp_path / "run", "data.num_classes=3")
     assert segbench("evaluate", f"run={run}", "threshold=0.4") == 2
     assert "threshold=0.4: of 3 classes the most probable is predicted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"_target_": "os.system", "command": "touch called"},
+        {
+            "_target_": "segbench.losses.CompoundLoss",
+            "terms": {"a": {"_target_": "os.mkdir", "path": "called"}},
+            "weights": {"a": 1.0},
+        },
+    ],
+)
+def test_a_hostile_loss_of_a_run_is_not_called(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], loss: dict[str, Any]
+) -> None:
+    run = make_run(tmp_path / "run")
+    config = OmegaConf.load(run / "config.yaml")
+    config.loss = loss
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    segbench("evaluate", f"run={run}")
+    assert "is not a permitted target" in "".join(capsys.readouterr())
+    assert not list(tmp_path.rglob("called"))

@@ -22,6 +22,7 @@ from segbench.names import as_folder_name
 from segbench.records.cells import EVALUATIONS, Cell
 from segbench.records.record import CONFIG, SCORES, Record
 from segbench.text.screen import console, say
+from segbench.weight_files import is_file_name
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
 PARTS = ("test", "val", "train", "all")
@@ -128,6 +129,8 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
     cfg = runs[0].config.copy()
     for group in ("data", "model", "trainer"):
         cfg[group] = OmegaConf.to_container(asked[group], resolve=True)
+    if is_file_name(cfg.model.get("weights")):  # the run's own weights replace them
+        cfg.model.weights = None
     cfg.data.in_channels = runs[0].config.data.in_channels
     if keep_size:
         cfg.data.size = runs[0].config.data.size

@@ -94,18 +94,7 @@ def settings(cfg: DictConfig) -> dict[str, Any]:
     kept = OmegaConf.masked_copy(cfg, [key for key in map(str, cfg) if key not in NO_EFFECT])
     kept._set_parent(cfg)  # so that interpolations can still refer to the other keys
     plain: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
-    _name_weights_by_content(plain.get("model"))
     return effective(plain)
-
-
-def _name_weights_by_content(model: Any) -> None:
-    """Replace the path of a file of weights by its SHA-256.
-
-    A finished cell has its own weights, and may be evaluated where the file is missing.
-    """
-    if isinstance(model, dict) and is_file_name(model.get("weights")):
-        with suppress(WeightsError):
-            model["weights"] = f"sha256:{digest_of(model['weights'])}"
 
 
 def effective(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +106,10 @@ def effective(plain: Mapping[str, Any]) -> dict[str, Any]:
             kept.pop(group, None)
         elif isinstance(kept.get(group), dict):
             kept[group].pop(key, None)
+    model = kept.get("model")
+    if isinstance(model, dict) and is_file_name(model.get("weights")):
+        with suppress(WeightsError):  # a finished cell may be read where the file is missing
+            model["weights"] = f"sha256:{digest_of(model['weights'])}"
     for name in ("split", "group"):
         if name in (kept.get("data") or {}):
             kept["data"][name] = _without_files(kept["data"][name])

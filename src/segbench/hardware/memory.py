@@ -4,21 +4,20 @@ import atexit
 import ctypes
 import gc
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
-
-_left_out: list[bool] = []
 
 
 def release_memory() -> None:
     """Free the memory of earlier cells of this process, so that it is not counted for this one.
 
-    Objects that exist before the first cell, mostly those of libraries, are left out of all later
-    garbage collections, which took a twentieth of the time of a short cell.
+    Objects that exist before the first cell, mostly those of libraries, are left out of the
+    garbage collections, which would look at them before each cell.
     """
-    if _leave_out_libraries():
-        gc.collect()  # a trainer and its task refer to each other
+    _leave_out_libraries()
+    gc.collect()  # a trainer and its task refer to each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
@@ -27,14 +26,10 @@ def release_memory() -> None:
             trim(0)
 
 
-def _leave_out_libraries() -> bool:
-    """Leave out what exists now; returns whether this had been done before."""
-    before = bool(_left_out)
-    if not before:
-        gc.freeze()
-        atexit.register(gc.unfreeze)  # otherwise nanobind reports leaks
-        _left_out.append(True)  # asking gc for the number of these objects takes 0.1 s
-    return before
+@cache
+def _leave_out_libraries() -> None:
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # otherwise nanobind reports leaks
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -74,7 +74,8 @@ def evaluate(
     part = str(cfg.evaluation.part)
     task.loss = _loss_of(runs, data, own)
     if "threshold" in cfg.evaluation:
-        check_threshold(cfg.evaluation.threshold, data.num_classes, own)
+        selected = own and _selected_on_val(runs, data)
+        check_threshold(cfg.evaluation.threshold, data.num_classes, selected)
     record["hash"] = evaluation_digest(cfg, data)
     folder = target.with_name(f"{target.name}-{record['hash']}")
     say(f"evaluation: {os.path.relpath(folder)}")
@@ -122,6 +123,12 @@ def _is_own(runs: Sequence[Run], data: SegmentationDataModule, asked: bool) -> b
     """Whether the data have the same content as the cells' own; ``asked`` where that is unknown."""
     known = [set().union(*parts.values()) for run in runs if (parts := _parts_of(run))]
     return all(each == set(data.prepared.sha256) for each in known) if known else asked
+
+
+def _selected_on_val(runs: Sequence[Run], data: SegmentationDataModule) -> bool:
+    """Whether the val part of the data is that of all cells, as far as theirs is recorded."""
+    val = {data.prepared.sha256[index] for index in data.indices("val")}
+    return all(parts.get("val") == val for run in runs if (parts := _parts_of(run)))
 
 
 def _count(runs: Sequence[Run], data: SegmentationDataModule, part: str) -> dict[str, int]:
@@ -194,7 +201,8 @@ def _loss_of(runs: Sequence[Run], data: SegmentationDataModule, own: bool) -> nn
         say(f"note: the loss is not recorded: {error}")
         return None
     if needs_pixel_counts(loss):
-        if not own:  # the pixels of its train part are not at hand
+        if not own:
+            say("note: the loss is not recorded: its weights balance classes of another train part")
             return None
         loss.set_pixel_counts(data.pixel_counts())  # type: ignore[operator]
     return loss

@@ -83,7 +83,7 @@ class Predictor:
         threshold: float | None = None,
     ) -> None:
         if threshold is not None:
-            check_threshold(threshold, len(class_names), own=False)
+            check_threshold(threshold, len(class_names))
         self.threshold = 0.5 if threshold is None else threshold
         if not 0 <= overlap < 1:
             raise ConfigError(f"overlap={overlap}: expected 0 or more, and less than 1")

@@ -1,8 +1,8 @@
 """Finds finished cells by folder, hash or name, checks them, and loads their networks.
 
 A cell's folder may come from anyone. Only the network and the data set of its config are built,
-after both are checked, and its weights are loaded with ``weights_only=True``, so that neither can
-run code of its own.
+and by ``evaluate`` its loss, after they are checked, and its weights are loaded with
+``weights_only=True``, so that none of them can run code of its own.
 """
 
 import re

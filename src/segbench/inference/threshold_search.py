@@ -1,5 +1,7 @@
 """Finds the foreground's threshold with the best mean IoU on the val part."""
 
+import math
+
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
@@ -64,7 +66,7 @@ def find_threshold(
     search = ThresholdIoU(task)
     data.scored_part = "val"
     trainer.test(search, datamodule=data, verbose=False)
-    ious = search.mean_iou()
+    ious = [-1.0 if math.isnan(iou) else iou for iou in search.mean_iou()]
     iou, _, threshold = max(
         (iou, -abs(each - 0.5), each) for iou, each in zip(ious, CANDIDATES, strict=True)
     )

@@ -7,13 +7,14 @@ from segbench.errors import ConfigError
 BEST = "best"
 
 
-def check_threshold(asked: Any, num_classes: int, own: bool = True) -> None:
+def check_threshold(asked: Any, num_classes: int, selected: bool = False) -> None:
     """Refuse a threshold that cannot be used.
 
     Args:
         asked: a probability, or ``best``.
         num_classes: number of classes, the background included.
-        own: whether the data are those of the cells, whose val part ``best`` needs.
+        selected: whether the val part is that with which the cells' weights were selected, which
+            ``best`` needs.
 
     Raises:
         ConfigError: the text says what was expected.
@@ -24,10 +25,10 @@ def check_threshold(asked: Any, num_classes: int, own: bool = True) -> None:
             "threshold needs two, background and foreground"
         )
     if asked == BEST:
-        if not own:
+        if not selected:
             raise ConfigError(
-                f"threshold={BEST}: it is chosen on the val part of the data that the cell was "
-                "trained with, and these are other data; give a number"
+                f"threshold={BEST}: it is chosen by `evaluate`, on the val part with which the "
+                "cell's weights were selected, and here is no such part; give a number"
             )
     elif isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 < asked < 1:
         raise ConfigError(

@@ -20,13 +20,16 @@ DropoutAt = Literal["bottleneck", "encoder", "each"]
 DEEPEST, WIDEST = 10, 2**14
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 0) -> Tensor:
     """Pad ``(N, C, H, W)`` at the bottom and the right to multiples of ``multiple``.
+
+    H and W become ``smallest``, itself such a multiple, at least.
 
     The border pixels are repeated, which unlike mirroring works for 1 × 1 pixel too.
     """
     height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    down, right = (max(-side % multiple, smallest - side) for side in (height, width))
+    return F.pad(image, (0, right, 0, down), mode="replicate")
 
 
 def crop_like(logits: Tensor, image: Tensor) -> Tensor:
@@ -141,10 +144,22 @@ class SideHeads(nn.ModuleList):
     def __init__(self, channels: Sequence[int], out_channels: int) -> None:
         super().__init__(nn.Conv2d(here, out_channels, kernel_size=1) for here in channels)
 
-    def forward(self, features: Sequence[Tensor], finest: Tensor) -> list[Tensor]:
-        """Logits of each level's ``(N, C_i, H_i, W_i)``, resized to the finest's H × W."""
-        size = list(finest.shape[-2:])
-        return [
+    def forward(
+        self, features: Sequence[Tensor], logits: Tensor, image: Tensor
+    ) -> Tensor | list[Tensor]:
+        """The logits of all heads in training, the coarsest first; otherwise the finest alone.
+
+        Args:
+            features: ``(N, C_i, H_i, W_i)`` of each supervised level, the coarsest first.
+            logits: those of the finest level, of the padded image's H × W.
+            image: the image, to whose H × W all logits are cropped.
+        """
+        finest = crop_like(logits, image)
+        if not self.training or not len(self):
+            return finest
+        size = list(logits.shape[-2:])
+        resized = (
             F.interpolate(head(x), size, mode="bilinear", align_corners=True)
             for head, x in zip(self, features, strict=True)
-        ]
+        )
+        return [*(crop_like(each, image) for each in resized), finest]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segbench.models.blocks import crop_like, pad_to_multiple
 from segbench.models.packages import as_plain
@@ -25,8 +24,8 @@ class MONAIModel(nn.Module):
         arch: ``dynunet``, ``segresnet``, ``swin_unetr``, or ``mednext_s`` to ``mednext_l``.
         options: further arguments of the network in MONAI, by name.
         multiple: both sides of an image are padded to multiples of this number of pixels.
-        smallest: both sides are padded to this number of pixels at least, because instance
-            normalisation cannot train on a single value.
+        smallest: both sides are padded to this number of pixels at least, a multiple of
+            ``multiple``, because instance normalisation cannot train on a single value.
 
     Raises:
         ImportError: the package is not installed.
@@ -56,11 +55,7 @@ class MONAIModel(nn.Module):
 
         In training with deep supervision, a list of every head's logits, the coarsest first.
         """
-        padded = pad_to_multiple(image, self.multiple)
-        missing = [max(self.smallest - side, 0) for side in padded.shape[-2:]]
-        if any(missing):
-            padded = F.pad(padded, (0, missing[1], 0, missing[0]), mode="replicate")
-        output: Tensor = self.net(padded)
+        output: Tensor = self.net(pad_to_multiple(image, self.multiple, self.smallest))
         if output.ndim == 5:  # (N, heads, K, H, W), the finest head first
             return [crop_like(head, image) for head in reversed(output.unbind(dim=1))]
         return crop_like(output, image)

@@ -15,6 +15,7 @@ from segbench.models.blocks import crop_like, pad_to_multiple
 from segbench.models.encoder_files import load_encoder
 from segbench.models.normalisation import accept_single_values
 from segbench.models.packages import as_plain, drop_unused
+from segbench.types import IMAGENET_MEAN, IMAGENET_STD
 from segbench.weight_files import WeightsError, find_file, is_file_name
 
 STRIDE = 32  # of the coarsest features of most encoders of the package
@@ -25,10 +26,6 @@ ANY_SIZE: tuple[dict[str, Any], ...] = (
     {},
 )
 Triple = tuple[float, float, float]
-IMAGENET: dict[str, Triple] = {
-    "mean": (0.485, 0.456, 0.406),
-    "std": (0.229, 0.224, 0.225),
-}  # segbench's images
 
 
 def import_smp() -> Any:
@@ -163,7 +160,7 @@ def _conversion(encoders: Any, encoder_name: str, weights: str) -> tuple[Triple,
     if asked.get("input_space", "RGB") != "RGB":
         raise ValueError(f"encoder_name={encoder_name}: its weights expect {asked['input_space']}")
     largest = float((asked.get("input_range") or (0, 1))[1])
-    triples = list(zip(IMAGENET["mean"], IMAGENET["std"], asked["mean"], asked["std"], strict=True))
+    triples = list(zip(IMAGENET_MEAN, IMAGENET_STD, asked["mean"], asked["std"], strict=True))
     scale = [own_std * largest / std for _, own_std, _, std in triples]
     offset = [(own * largest - mean) / std for own, _, mean, std in triples]
     return (scale[0], scale[1], scale[2]), (offset[0], offset[1], offset[2])

@@ -16,7 +16,6 @@ from segbench.models.blocks import (
     Up,
     UpBlock,
     channel_widths,
-    crop_like,
     dropout_rates,
     pad_to_multiple,
 )
@@ -91,7 +90,5 @@ class UNet(nn.Module):
         for up_block in self.decoder:
             x = up_block(x, skips.pop())
             levels.append(x)
-        logits = crop_like(self.head(x), image)
-        if not self.training or not len(self.side_heads):
-            return logits
-        return [*(crop_like(each, image) for each in self.side_heads(levels[:-1], x)), logits]
+        output: Tensor | list[Tensor] = self.side_heads(levels[:-1], self.head(x), image)
+        return output

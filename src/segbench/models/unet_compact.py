@@ -18,7 +18,6 @@ from segbench.models.blocks import (
     SideHeads,
     Up,
     channel_widths,
-    crop_like,
     dropout_rates,
     pad_to_multiple,
     upsampling,
@@ -98,7 +97,5 @@ class UNetCompact(nn.Module):
         for up, block in zip(self.ups, self.decoder, strict=True):
             x = block(torch.cat([skips.pop(), up(x)], dim=1))
             levels.append(x)
-        logits = crop_like(self.head(x), image)
-        if not self.training or not len(self.side_heads):
-            return logits
-        return [*(crop_like(each, image) for each in self.side_heads(levels[:-1], x)), logits]
+        output: Tensor | list[Tensor] = self.side_heads(levels[:-1], self.head(x), image)
+        return output

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from segbench.types import IMAGENET_MEAN, IMAGENET_STD
+
 Array = npt.NDArray[np.uint8]
-# Statistics of ImageNet, which all pretrained encoders of torchvision expect; suitable for others.
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def resize_image(image: Array, size: tuple[int, int]) -> Array:
@@ -36,7 +36,7 @@ def normalise(image: Tensor) -> Tensor:
 def _statistics(channels: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Offset and scale (1, C, 1, W); whole rows are three times as fast in channels_last."""
     rows = []
-    for values in (_MEAN, _STD):
+    for values in (IMAGENET_MEAN, IMAGENET_STD):
         repeated = [values[c % 3] for c in range(channels)] if channels > 1 else [sum(values) / 3]
         row = 255 * torch.tensor(repeated, device=device).view(1, channels, 1, 1)
         row = row.expand(1, channels, 1, width)

@@ -178,7 +178,7 @@ class Across:
 
     @property
     def mean_rank(self) -> float:
-        """Mean over the sections."""
+        """The mean of its ranks over the sections."""
         return float(np.mean(self.ranks))
 
 
