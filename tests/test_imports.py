@@ -16,7 +16,6 @@ SOURCE = Path(__file__).parents[1] / "src" / "segbench"
 FILES = sorted(SOURCE.rglob("*.py"))
 BASE = {
     *("errors", "system_errors", "types", "arrays", "names", "colours", "exports"),
-    "weight_files",
 }
 STORED = BASE | {"text", "metrics", "records"}
 # What a folder, or a file beside the folders, may import in addition to itself.
@@ -28,7 +27,6 @@ LAYERS: dict[str, set[str]] = {
     "exports": set(),
     "system_errors": set(),
     "names": {"errors"},
-    "weight_files": {"errors"},
     "optimizers": set(),
     "metrics": {"types", "arrays", "exports"},
     "text": BASE | {"metrics"},
@@ -39,7 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "callbacks": STORED | {"hardware"},
     "data": STORED | {"hardware"},
     "config": STORED | {"hardware"},
-    "cell": STORED | {"hardware", "callbacks", "config", "data", "losses"},
+    "cell": STORED | {"hardware", "callbacks", "config", "data", "losses", "models"},
     "inference": STORED | {"hardware", "callbacks", "config", "data", "cell", "losses"},
     "report": STORED,
     "commands": STORED | {"hardware", "config", "data", "cell", "inference", "report"},

@@ -205,7 +205,7 @@ def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(
         "trainer.max_epochs=2",
     )
     assert segbench(*words, "callbacks.freeze_encoder.epochs=1") == 0
-    assert segbench(*words, "callbacks.freeze_encoder.epochs=2", "name=both") == 0
+    assert segbench(*words, "callbacks.freeze_encoder.epochs=all", "name=both") == 0
     states = [
         torch.load(only_cell(tmp_path, name) / "checkpoints/last.ckpt", weights_only=True)
         for name in ("default", "both")
@@ -230,7 +230,7 @@ def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(
 def test_freezing_without_an_encoder_is_refused(
     segbench: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert segbench(*SMALL, "callbacks.freeze_encoder.epochs=1") == 2
+    assert segbench(*SMALL, "callbacks.freeze_encoder.epochs=all") == 2
     assert "UNet has no pretrained encoder" in capsys.readouterr().err
 
 

@@ -20,6 +20,10 @@ class ConfigError(SegbenchError):
     """An option or its value is not one that the config accepts."""
 
 
+class WeightsError(SegbenchError):
+    """Weights to start from could be neither found, fetched nor loaded."""
+
+
 class DataError(SegbenchError):
     """A data set is missing, incomplete or damaged; the text names the file."""
 

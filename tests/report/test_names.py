@@ -310,7 +310,7 @@ def test_pictures_have_names_as_captions(name: str, tmp_path: Path) -> None:
     for place, each in enumerate((name, shown(name))):
         write_panels(tmp_path / f"{place}.png", [(each, [tile])], [each])
         sheets = (
-            draw_sheet([each], [(each, [(tile, "1")])]),
+            draw_sheet([each], [(each, [(tile, "1")])], "key"),
             draw_grid([(tile, each)], ["", each]),
         )
         seen.append([(tmp_path / f"{place}.png").read_bytes(), *(s.tobytes() for s in sheets)])

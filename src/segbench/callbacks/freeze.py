@@ -1,4 +1,7 @@
-"""Freezes a pretrained encoder for the first epochs, until the decoder fits it."""
+"""Freezes a pretrained encoder for the first epochs, until the decoder fits it, or for all."""
+
+import math
+from typing import Literal
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
@@ -8,22 +11,25 @@ from segbench.errors import ConfigError
 
 
 class FreezeEncoder(Callback):
-    """Trains all but the encoder for the first ``epochs`` epochs.
+    """Trains all but the encoder for the first ``epochs`` epochs, or for all of them.
 
     Meanwhile the encoder's batch normalisations keep their running statistics. The callback has no
     state: a resumed run freezes the same epochs as an uninterrupted one.
 
     Args:
-        epochs: number of epochs, at least 0; 0 freezes nothing.
+        epochs: number of epochs, at least 0; 0 freezes nothing, ``all`` the encoder for good.
 
     Raises:
         ValueError: ``epochs`` is negative.
     """
 
-    def __init__(self, epochs: int = 0) -> None:
-        if epochs < 0:
-            raise ValueError(f"callbacks.freeze_encoder.epochs={epochs}: expected 0 or more")
-        self.epochs = epochs
+    def __init__(self, epochs: int | Literal["all"] = 0) -> None:
+        if epochs != "all" and epochs < 0:
+            raise ValueError(
+                f"callbacks.freeze_encoder.epochs={epochs}: expected 0 or more, or all"
+            )
+        self.asked = epochs
+        self.epochs = math.inf if epochs == "all" else epochs
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let DDP accept parameters without a gradient; otherwise it waits for their gradients."""
@@ -38,7 +44,7 @@ class FreezeEncoder(Callback):
         """
         if self.epochs and not hasattr(pl_module.network, "encoder_parameters"):
             raise ConfigError(
-                f"callbacks.freeze_encoder.epochs={self.epochs}: "
+                f"callbacks.freeze_encoder.epochs={self.asked}: "
                 f"{type(pl_module.network).__name__} has no pretrained encoder; choose one that "
                 "has, such as model=resnet34_unet, or epochs=0"
             )

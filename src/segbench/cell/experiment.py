@@ -37,6 +37,7 @@ from segbench.hardware.device import count_flops, environment
 from segbench.hardware.memory import peak_memory, release_memory
 from segbench.hardware.oom import Footprint, advice, is_out_of_memory
 from segbench.losses.class_weights import needs_pixel_counts
+from segbench.models.starting_weights import load_weights
 from segbench.records.cells import PANELS
 from segbench.records.checkpoint_files import read_checkpoint
 from segbench.records.checkpoints import resumable_state
@@ -57,9 +58,15 @@ from segbench.records.record import (
     write_record,
     write_text,
 )
+from segbench.records.weight_files import (
+    OPTION,
+    digest_of,
+    find_weights,
+    is_source,
+    read_weights,
+)
 from segbench.system_errors import naming
 from segbench.text.screen import say
-from segbench.weight_files import digest_of, is_file_name
 
 log = logging.getLogger(__name__)
 _counted: dict[tuple[str, int, tuple[int, int]], int] = {}
@@ -106,8 +113,9 @@ def run_cell(
         record: Record = {"status": "running", "error": None, "choices": choices}
         record |= {"seed": cfg.seed, "hash": identity.hash, "command": command}
         record["data"] = identity.record
-        if is_file_name(weights := OmegaConf.select(cfg, "model.weights")):
-            record["weights"] = {"file": weights, "sha256": digest_of(weights)}
+        if is_source(weights := OmegaConf.select(cfg, OPTION)):
+            path = find_weights(weights)
+            record["weights"] = {"file": str(path), "sha256": digest_of(path)}
         write_record(folder, record)
         write_text(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         release_memory()
@@ -296,6 +304,8 @@ def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:
     """The LightningModule of a cell; the caller has set the seed."""
     network = build(cfg.model, "model")
+    if is_source(weights := OmegaConf.select(cfg, OPTION)):
+        load_weights(network, read_weights(find_weights(weights)), str(weights))
     network = network.to(memory_format=torch.channels_last)  # the fastest layout for convolutions
     return SegmentationTask(
         network=network,

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.config.build import USERS_ERRORS, build, refusal
 from segbench.errors import ConfigError
+from segbench.records.weight_files import find_weights, is_source, read_weights
 from segbench.types import logit_channels
 
 _STATES = 4  # numbers per parameter: a weight, its gradient and Adam's two averages
@@ -72,13 +73,18 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
     """Build a network on torch's meta device, where tensors have shapes and no content."""
     import torch
 
+    from segbench.models.starting_weights import fitting
+
     node = json.loads(text)
-    if isinstance(node, Mapping) and isinstance(node.get("weights"), str):
+    weights = node.get("weights") if isinstance(node, Mapping) else None
+    if isinstance(weights, str):
         node = {**node, "weights": None}  # no pretrained weights, as this network is discarded
     height, width = (size, size) if isinstance(size, int) else size
     images = torch.empty(2, channels, height, width, device="meta")
     try:
         network = _without_weights(node)
+        if is_source(weights):
+            fitting(network, read_weights(find_weights(weights)), str(weights))
         _check_memory(sum(p.numel() for p in network.parameters()))
         with torch.no_grad():
             trained, evaluated = network.train()(images), network.eval()(images)

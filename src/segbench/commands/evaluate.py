@@ -17,12 +17,13 @@ from segbench.config.families import Permitted, permitted_in_configs
 from segbench.config.registry import CONF, cell_choices
 from segbench.config.targets import check_tree
 from segbench.errors import ConfigError, SegbenchError
-from segbench.inference.runs import HASH, Run
+from segbench.inference.runs import Run
 from segbench.names import as_folder_name
+from segbench.records.cell_folders import HASH
 from segbench.records.cells import EVALUATIONS, Cell
 from segbench.records.record import CONFIG, SCORES, Record
+from segbench.records.weight_files import is_source
 from segbench.text.screen import console, say
-from segbench.weight_files import is_file_name
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
 PARTS = ("test", "val", "train", "all")
@@ -129,7 +130,7 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
     cfg = runs[0].config.copy()
     for group in ("data", "model", "trainer"):
         cfg[group] = OmegaConf.to_container(asked[group], resolve=True)
-    if is_file_name(cfg.model.get("weights")):  # the run's own weights replace them
+    if is_source(cfg.model.get("weights")):  # the run's own weights replace them
         cfg.model.weights = None
     cfg.data.in_channels = runs[0].config.data.in_channels
     if keep_size:

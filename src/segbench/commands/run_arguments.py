@@ -8,7 +8,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from segbench.errors import ConfigError
-from segbench.inference.runs import HASH, Run, find_runs
+from segbench.inference.runs import Run, find_runs
+from segbench.records.cell_folders import HASH
 
 
 def prepare_arguments(command: str) -> list[str]:

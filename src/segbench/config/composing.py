@@ -21,6 +21,7 @@ from segbench.config.families import Permitted, resolve_target
 from segbench.config.own_packages import VARIABLE, own_packages
 from segbench.config.targets import UNRESOLVED, execution_whitelist, leaves, nodes, plain
 from segbench.errors import ConfigError
+from segbench.records.weight_files import OPTION
 
 PLUGINS = ("hydra.launcher", "hydra.sweeper")
 _HOMES = ("hydra_plugins.", "hydra._internal.core_plugins.")
@@ -65,9 +66,16 @@ class CheckedLoader(ConfigLoaderImpl):
         super().__init__(config_search_path)
         self.repository = CheckedRepository(config_search_path)
 
-    def load_configuration(self, *args: Any, **options: Any) -> DictConfig:
-        """Compose a config and check its node ``hydra``."""
-        cfg = super().load_configuration(*args, **options)
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], *args: Any, **options: Any
+    ) -> DictConfig:
+        """Compose a config and check its node ``hydra``.
+
+        ``model.weights=…`` may be given for a network whose YAML does not have it.
+        """
+        ours = f"{OPTION}="
+        asked = [f"++{each}" if each.startswith(ours) else each for each in overrides]
+        cfg = super().load_configuration(config_name, asked, *args, **options)
         check_hydra(cfg)
         return cfg
 

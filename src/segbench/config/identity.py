@@ -16,8 +16,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from segbench.errors import WeightsError
 from segbench.records.record import NO_EFFECT
-from segbench.weight_files import WeightsError, digest_of, find_file, is_file_name
+from segbench.records.weight_files import OPTION, digest_of, find_weights, is_source
 
 # The contents of lists of ids and groups are part of the data's fingerprint, so their names are
 # left out.
@@ -65,8 +66,8 @@ def identify(cfg: DictConfig) -> Identity:
         DataError: the data set is missing or incomplete.
         WeightsError: the file of pretrained weights is missing.
     """
-    if is_file_name(weights := OmegaConf.select(cfg, "model.weights")):
-        find_file(weights)
+    if is_source(weights := OmegaConf.select(cfg, OPTION)):
+        find_weights(weights)
     data: Any = OmegaConf.to_container(cfg.data, resolve=True)
     for name in _NO_EFFECT_ON_DATA:
         data.pop(name, None)
@@ -107,9 +108,12 @@ def effective(plain: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(kept.get(group), dict):
             kept[group].pop(key, None)
     model = kept.get("model")
-    if isinstance(model, dict) and is_file_name(model.get("weights")):
+    weights = model.get("weights") if isinstance(model, dict) else None
+    if isinstance(model, dict) and weights is None:
+        model.pop("weights", None)
+    elif isinstance(model, dict) and is_source(weights):
         with suppress(WeightsError):  # a finished cell may be read where the file is missing
-            model["weights"] = f"sha256:{digest_of(model['weights'])}"
+            model["weights"] = f"sha256:{digest_of(find_weights(weights))}"
     for name in ("split", "group"):
         if name in (kept.get("data") or {}):
             kept["data"][name] = _without_files(kept["data"][name])

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segbench.config.families import Permitted, Target, permitted_in_configs, resolve_target
+from segbench.config.starting_weights import own_arguments
 from segbench.errors import ConfigError
 
 ROOT: dict[str, type] = {"seed": int, "overwrite": bool, "retry_failed": bool, "debug": bool}
@@ -81,9 +82,12 @@ def build(node: Any, permitted: Permitted | None = None, **given: Any) -> Any:
     if not OmegaConf.is_config(node):
         raise ConfigError(f"{node!r}: expected keys with values, among them _target_")
     path = node._get_full_key(None)
-    tree = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    tree: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     refuse_interpolations(tree, path)
-    names = check_tree(tree, path, permitted or permitted_in_configs())
+    permitted = permitted or permitted_in_configs()
+    names = check_tree(tree, path, permitted)
+    if "_target_" in tree:
+        tree = own_arguments(path, tree, resolve_target(path, tree["_target_"], permitted))
     with execution_whitelist(names):
         return hydra.utils.instantiate(OmegaConf.create(tree), **given)
 
@@ -141,7 +145,7 @@ def check_tree(tree: Any, path: str, permitted: Permitted) -> list[str]:
     found = []
     for option, node in nodes(tree, path):
         target = resolve_target(option, node["_target_"], permitted)
-        _check_arguments(option, node, target)
+        _check_arguments(option, own_arguments(option, node, target), target)
         found += [node["_target_"], f"{target.__module__}.{target.__qualname__}"]
     return list(dict.fromkeys(found))
 

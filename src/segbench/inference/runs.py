@@ -5,7 +5,6 @@ and by ``evaluate`` its loss, after they are checked, and its weights are loaded
 ``weights_only=True``, so that none of them can run code of its own.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,8 +20,9 @@ from segbench.config.families import Permitted, permitted_in_runs
 from segbench.config.run_config import check_built, for_reading, read_config, without_pretrained
 from segbench.config.targets import ROOT, build, check_root
 from segbench.errors import ConfigError, SegbenchError
+from segbench.records.cell_folders import HOW, WEIGHTS, find_cell
 from segbench.records.checksums import DamagedError
-from segbench.records.record import CONFIG, RUN, Record, read_record
+from segbench.records.record import CONFIG, Record, read_record
 from segbench.text.screen import say
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a mistyped run is reported before
@@ -31,11 +31,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and a mistyped run is report
     from segbench.data.base import SegmentationDataModule
     from segbench.inference.predictor import Predictor
 
-WEIGHTS = Path("checkpoints") / "best.ckpt"
-HASH = "[0-9a-f]{8}"
 _KEYS = ("data", "model", "trainer", "seed")
 Built = TypeVar("Built")
-_HOW = "give a cell's folder, its hash, or outputs/<name> for the best cell in there"
 
 
 @dataclass(frozen=True)
@@ -96,49 +93,14 @@ def find_runs(
     """
     names = [asked] if isinstance(asked, str | Path | int | float) else list(asked)
     if not names:
-        raise ConfigError(f"run=[]: {_HOW}")
+        raise ConfigError(f"run=[]: {HOW}")
     trusted = (trust,) if isinstance(trust, str) else tuple(map(str, trust))
     return [find_run(str(name), trusted) for name in names]
 
 
 def find_run(name: str, trust: tuple[str, ...] = ()) -> Run:
     """The cell of a folder, a hash, or the best one on val in ``outputs/<name>``."""
-    folder = Path(name).expanduser()
-    if (folder / CONFIG).is_file() or (folder / RUN).is_file():
-        return read_run(folder, trust)
-    if folder.is_dir():
-        return read_run(_best_in(folder), trust)
-    if re.fullmatch(HASH, name):
-        return read_run(_of_hash(name), trust)
-    raise ConfigError(f"run={name}: no such folder; {_HOW}")
-
-
-def _best_in(folder: Path) -> Path:
-    scores: dict[Path, float] = {}
-    for file in sorted(folder.glob(f"*/{RUN}")):
-        try:
-            record = read_record(file.parent)
-        except SegbenchError as error:
-            say(f"note: passed over: {error}")
-            continue
-        score = (record.get("metrics") or {}).get("val", {}).get("iou")
-        done = record.get("status") == "done" and (file.parent / WEIGHTS).is_file()
-        if done and score is not None:
-            scores[file.parent] = score
-    if not scores:
-        raise ConfigError(f"run={folder}: holds no finished cell with its weights; {_HOW}")
-    best = max(scores, key=lambda cell: scores[cell])
-    say(f"run: {best}, val IoU {scores[best]:.4f}, the best of {len(scores)}")
-    return best
-
-
-def _of_hash(digest: str) -> Path:
-    cells = [file.parents[1] for file in Path("outputs").glob(f"*/*-{digest}/{WEIGHTS}")]
-    if not cells:
-        raise ConfigError(f"run={digest}: no cell outputs/*/*-{digest} with weights; {_HOW}")
-    if len(cells) > 1:
-        raise ConfigError(f"run={digest}: {', '.join(map(str, sorted(cells)))}; name one of them")
-    return cells[0]
+    return read_run(find_cell(name), trust)
 
 
 def read_run(folder: Path, trust: tuple[str, ...] = ()) -> Run:
@@ -158,7 +120,7 @@ def read_run(folder: Path, trust: tuple[str, ...] = ()) -> Run:
         check_root(cfg)
         check_built(OmegaConf.to_container(cfg), trust)  # type: ignore[arg-type]
     except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); {_HOW}") from error
+        raise ConfigError(f"{file}: cannot be read ({error.strerror}); {HOW}") from error
     except (ConfigError, yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(f"{file}: {' '.join(str(error).split())}") from error
     record = read_record(folder)

@@ -57,6 +57,16 @@ def stage_channels(stage: nn.Module) -> int:
     return [module.out_channels for module in stage.modules() if isinstance(module, nn.Conv2d)][-1]
 
 
+def _torchvision_name(key: str, of_resnet: bool) -> str:
+    """Torchvision's name of a weight of the encoder, such as ``layer2.0.conv1.weight``."""
+    _, stage, part, rest = key.split(".", 3)
+    if not of_resnet:
+        return f"features.{part}.{rest}"
+    if stage == "0":
+        return f"{('conv1', 'bn1')[int(part)]}.{rest}"
+    return f"layer1.{rest}" if stage == "1" else f"layer{stage}.{part}.{rest}"
+
+
 class EncoderUNet(nn.Module):
     """A torchvision encoder and a U-Net decoder of five up-samplings, the last without a skip.
 
@@ -86,6 +96,7 @@ class EncoderUNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.of_resnet = encoder in RESNETS
         self.encoder = encoder_stages(encoder, in_channels, weights)
         self.dropout = nn.Dropout(dropout)
         *skips, deepest = (stage_channels(stage) for stage in self.encoder)
@@ -99,6 +110,11 @@ class EncoderUNet(nn.Module):
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the encoder, which a run may freeze for its first epochs."""
         return self.encoder.parameters()
+
+    def torchvision_names(self) -> dict[str, str]:
+        """The encoder's weights by the names that they have in torchvision's files."""
+        own = [f"encoder.{key}" for key in self.encoder.state_dict()]
+        return {_torchvision_name(key, self.of_resnet): key for key in own}
 
     def forward(self, image: Tensor) -> Tensor:
         """Image ``(N, in_channels, H, W)`` to logits ``(N, out_channels, H, W)``."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
-from segbench.weight_files import WeightsError
+from segbench.errors import WeightsError
 
 Weights = Literal["imagenet"]
 

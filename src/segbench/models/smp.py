@@ -11,12 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from segbench.errors import WeightsError
 from segbench.models.blocks import crop_like, pad_to_multiple
-from segbench.models.encoder_files import load_encoder
 from segbench.models.normalisation import accept_single_values
 from segbench.models.packages import as_plain, drop_unused
 from segbench.types import IMAGENET_MEAN, IMAGENET_STD
-from segbench.weight_files import WeightsError, find_file, is_file_name
 
 STRIDE = 32  # of the coarsest features of most encoders of the package
 # Options with which an encoder of timm takes images of other sizes than those it was trained on
@@ -54,8 +53,7 @@ class SMPModel(nn.Module):
         out_channels: channels of the logits.
         arch: name of the decoder: ``unet``, ``fpn``, ``deeplabv3plus`` …
         encoder_name: name of the encoder: ``resnet34``, ``efficientnet-b0``, ``tu-convnext_tiny`` …
-        weights: ``imagenet``, another of the package's names for the encoder, a file of the
-            encoder's weights (``.pth``, ``.safetensors``), or None.
+        weights: ``imagenet``, another of the package's names for the encoder, or None.
         options: further arguments of the package's ``create_model``, by name.
 
     Raises:
@@ -80,27 +78,40 @@ class SMPModel(nn.Module):
         if not re.fullmatch(r"[\w.+-]+", encoder_name):  # timm would fetch hf-hub:owner/name
             raise ValueError(f"encoder_name must be a plain name, got {encoder_name!r}")
         smp = import_smp()
-        file = find_file(weights) if is_file_name(weights) and weights else None
+        self.encoder_name = encoder_name
         # an encoder of timm has one set of weights, which is chosen by True or False
-        by_timm = encoder_name.startswith("tu-")
-        chosen = None if file else weights is not None if by_timm else weights
+        chosen = weights is not None if self._by_timm else weights
         shape = arch, encoder_name, chosen or None, in_channels, out_channels
         with _explained(encoder_name, weights):
             net = _create(smp, shape, as_plain(options or {}))
-        if file:
-            load_encoder(net.get_submodule("encoder"), file)
         self.multiple = _multiple(net)
         self.unused = drop_unused(net, torch.empty(2, in_channels, *2 * [2 * self.multiple]))
         self.net = accept_single_values(net)
-        scale: Triple = (1.0, 1.0, 1.0)
-        offset: Triple = (0.0, 0.0, 0.0)
-        if weights is not None and (by_timm or not file):
+        for name, value in (("scale", torch.ones), ("offset", torch.zeros)):
+            self.register_buffer(name, value(1, in_channels, 1, 1))
+        if weights is not None:
             with _explained(encoder_name, weights):
-                scale, offset = _conversion(smp.encoders, encoder_name, weights)
-        for name, values in (("scale", scale), ("offset", offset)):
-            row = [values[channel % 3] for channel in range(in_channels)]
-            self.register_buffer(name, torch.tensor(row).view(1, in_channels, 1, 1))
+                self._convert(weights)
         self.register_load_state_dict_pre_hook(_adapt_state)  # type: ignore[no-untyped-call]
+
+    @property
+    def _by_timm(self) -> bool:
+        return self.encoder_name.startswith("tu-")
+
+    def _convert(self, weights: str) -> None:
+        """Convert images to those that the encoder's weights were trained on, from now on."""
+        values = _conversion(import_smp().encoders, self.encoder_name, weights)
+        for buffer, triple in zip((self.scale, self.offset), values, strict=True):
+            row = [triple[channel % 3] for channel in range(buffer.shape[1])]
+            buffer.copy_(torch.tensor(row).view(buffer.shape))
+
+    def expect_pretrained_images(self) -> None:
+        """Convert images as for timm's own weights of the encoder, which were loaded from a file.
+
+        The package's other encoders have several sets of weights; their images stay segbench's own.
+        """
+        if self._by_timm:
+            self._convert("imagenet")
 
     def encoder_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the encoder, which a run may freeze for its first epochs."""

@@ -15,6 +15,7 @@ from segbench.records.record import atomic_write
 from segbench.text.escape import visible
 
 Picture = NDArray[np.uint8]
+Ranked = dict[str, tuple[str, float]]  # "best", "median" and "worst": an id and its score
 Box = tuple[int, int, int, int]  # left, top, width, height
 SIDE, GAP, CAPTION = 256, 6, 22  # pixels
 _BOXES = "tiles"  # the PNG's text entry with the positions of the pictures
@@ -22,17 +23,27 @@ _BOXES = "tiles"  # the PNG's text entry with the positions of the pictures
 FALSE_POSITIVE, FALSE_NEGATIVE, OTHER_CLASS = PALETTE[1], PALETTE[5], PALETTE[7]
 
 
-def chosen_cases(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
-    """Id and mean IoU of the ``best``, ``median`` and ``worst`` image of a score table.
+def ranked_images(scores: "pd.Series[float]", lower_is_better: bool = False) -> Ranked:
+    """Id and score of the ``best``, ``median`` and ``worst`` image; empty where none has a score.
 
-    Empty where no image has an IoU.
+    Of an even number of images the median is the better of the two in the middle; images with equal
+    scores are sorted by id.
+
+    Args:
+        scores: the score of each image, by its id; NaN where an image has none.
+        lower_is_better: whether the lowest score is the best.
     """
-    means = table.groupby("id", sort=True)["iou"].mean().dropna()
-    order = means.sort_values(ascending=False, kind="stable")
+    known = scores.dropna().sort_index()
+    order = known.sort_values(ascending=lower_is_better, kind="stable")
     if order.empty:
         return {}
     ranks = {"best": 0, "median": (len(order) - 1) // 2, "worst": len(order) - 1}
     return {name: (str(order.index[i]), float(order.iloc[i])) for name, i in ranks.items()}
+
+
+def chosen_cases(table: pd.DataFrame) -> Ranked:
+    """The best, the median and the worst image of a score table by their mean IoU."""
+    return ranked_images(table.groupby("id", sort=True)["iou"].mean())
 
 
 def paint_labels(labels: Picture, num_classes: int, ignore_index: int) -> Picture:

@@ -8,7 +8,8 @@ from markupsafe import Markup, escape
 from PIL import Image
 
 from segbench.records.record import write_json
-from segbench.report.figures.registry import SHEET, file_stem, write_across, write_figures
+from segbench.report.figures.image_panels import write_image_panels
+from segbench.report.figures.registry import IMAGES, SHEET, file_stem, write_across, write_figures
 from segbench.report.figures.sheets import write_sheet
 from segbench.report.figures.track import Track, no_progress
 from segbench.report.page.page import Figure, write_page
@@ -20,13 +21,14 @@ from segbench.report.tables.terminal import (
     cost_table,
     interval_table,
     published_table,
+    rank_table,
     rich_table,
     tables_beside,
 )
 from segbench.text.screen import console
 
 PAGE, FIGURES = "index.html", "figures"
-_SHOWN = 12  # the most sentences in the terminal; the page has all
+_SHOWN = 12  # the most sentences, and rows of images, in the terminal; the page has all
 
 
 def write_report(comparison: Comparison, folder: Path, track: Track = no_progress) -> None:
@@ -47,20 +49,26 @@ def write_report(comparison: Comparison, folder: Path, track: Track = no_progres
         stem = file_stem("sheet", section, comparison)
         sheet = write_sheet(section, comparison, folder / FIGURES / f"{stem}.png")
         if sheet:
-            shown.append(Figure(SHEET.title, _inlined(sheet), SHEET.caption))
+            shown.append(Figure(SHEET.title, _inlined(sheet, SHEET.caption), SHEET.caption))
+        stem = file_stem(IMAGES.name, section, comparison)
+        panels = write_image_panels(section, comparison, folder / FIGURES, stem)
+        shown += [
+            Figure(IMAGES.title, _inlined(path, IMAGES.caption), IMAGES.caption, label)
+            for label, path in panels.items()
+        ]
     across = write_across(comparison, folder / FIGURES)
     diagram = Figure(across.title, across.svg, across.caption) if across else None
     write_page(comparison, folder / PAGE, figures, list(downloads), diagram)
 
 
-def _inlined(path: Path) -> str:
+def _inlined(path: Path, caption: str) -> str:
     """A picture as an HTML image that contains its data."""
     buffer = io.BytesIO()
     with Image.open(path) as image:
         image.convert("RGB").save(buffer, "WEBP", quality=80)
         size = Markup('width="{}" height="{}"').format(*image.size)
     data = base64.b64encode(buffer.getvalue()).decode()
-    text = escape(SHEET.caption)
+    text = escape(caption)
     return Markup('<img {} alt="{}" src="data:image/webp;base64,{}">').format(size, text, data)
 
 
@@ -74,6 +82,8 @@ def print_report(comparison: Comparison, folder: Path) -> None:
         for published in section.published:
             screen.print(f"published: {published.caption}")
             screen.print(published_table(published))
+        if section.published:
+            screen.print(rank_table(comparison, section, _SHOWN))
         screen.print(interval_table(section))
         for table in tables_beside(section):
             screen.print(table)

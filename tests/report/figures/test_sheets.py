@@ -131,6 +131,8 @@ def test_what_has_no_pictures_is_left_out(tmp_path: Path) -> None:
 def test_many_columns_stay_readable(columns: int) -> None:
     picture = np.zeros((30, 40, 3), np.uint8)
     heads = ["input", "truth", *(f"some_network_{k} · bce_dice" for k in range(columns - 2))]
-    sheet = draw_sheet(heads, [("image", [(picture, "0.5")] * (columns - 1) + [(None, "–")])])
+    sheet = draw_sheet(
+        heads, [("image", [(picture, "0.5")] * (columns - 1) + [(None, "–")])], "key"
+    )
     assert 72 <= (sheet.width - GAP) // columns - GAP <= 200
     assert sheet.width <= 3300

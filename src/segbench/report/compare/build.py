@@ -82,7 +82,8 @@ def compare_cells(
             )
             for each in scores
         )
-        section.data, section.source = titles[place]
+        for part in (section, *others):
+            part.data, part.source = titles[place]
         section.notes = [*notes(section), *cell_notes(section, score), *section.notes]
         section.notes += section_notes(place, groups, titles)
         section.methods = methods(section, replicates)

@@ -1,6 +1,6 @@
 """The kinds of figures of a comparison, with titles and captions, and writing them as files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segbench.report.figures.across_figures import CAPTION, TITLE, critical_differences
@@ -11,7 +11,8 @@ from segbench.report.figures.pair_figures import pairs, ranks
 from segbench.report.figures.score_figures import boxes, stability
 from segbench.report.figures.size_figures import sizes
 from segbench.report.figures.track import Track, no_progress
-from segbench.report.sections.comparison import Comparison, Section
+from segbench.report.sections.comparison import Comparison, Section, score_title
+from segbench.report.sections.image_scores import has_images
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Figure:
     name: str
     title: str
     caption: str
-    draw: Draw | None = None  # None: a contact sheet, see sheets.py
+    draw: Draw | None = None  # None: pictures, see sheets.py and image_panels.py
+    for_each_score: bool = False  # whether it is drawn for each score of a comparison
 
 
 FIGURES = (
@@ -42,6 +44,7 @@ FIGURES = (
         "1.5 times the length of the box. Dots are single images: all if there are few, otherwise "
         "those beyond the whiskers.",
         boxes,
+        for_each_score=True,
     ),
     Figure(
         "ranks",
@@ -88,8 +91,16 @@ FIGURES = (
         "for each entry the errors of its seed with the median score (orange: false positive, "
         "blue: false negative, purple: another class) with the image's score.",
     ),
+    Figure(
+        "images",
+        "Best, median and worst image by class",
+        "The test image with the best, the median and the worst score of each class: input, truth, "
+        "prediction and errors (orange: false positive, blue: false negative, purple: another "
+        "class). Scores are means over the seeds; the predictions are of the seed with the median "
+        "score.",
+    ),
 )
-SHEET = FIGURES[-1]
+SHEET, IMAGES = FIGURES[-2:]
 MOST = 12  # the most tasks of a CSV file that are drawn; each takes a second
 
 
@@ -134,13 +145,23 @@ def drawn_sections(comparison: Comparison) -> list[Section]:
 def _write_section(section: Section, comparison: Comparison, folder: Path) -> dict[str, Drawn]:
     found = {}
     for kind in FIGURES:
-        figure = kind.draw and kind.draw(section, comparison)
-        if figure is None:
-            continue
-        stem = file_stem(kind.name, section, comparison)
-        files = (folder / f"{stem}.svg", folder / f"{stem}.png")
-        found[kind.name] = Drawn(kind.title, kind.caption, write_figure(figure, *files), files)
+        for score, part in _by_score(kind, section, comparison).items():
+            figure = kind.draw and kind.draw(part, replace(comparison, score=score))
+            if figure is None:
+                continue
+            name = kind.name if part is section else f"{kind.name}-{score.replace('/', '-')}"
+            stem = file_stem(name, section, comparison)
+            files = (folder / f"{stem}.svg", folder / f"{stem}.png")
+            several = kind.for_each_score and section.others
+            title = f"{kind.title}: {score_title(score)}" if several else kind.title
+            found[name] = Drawn(title, kind.caption, write_figure(figure, *files), files)
     return found
+
+
+def _by_score(kind: Figure, section: Section, comparison: Comparison) -> dict[str, Section]:
+    others = section.others.items() if kind.for_each_score else ()
+    found = {score: each for score, each in others if has_images(score)}
+    return {comparison.score: section, **found}
 
 
 def file_stem(kind: str, section: Section, comparison: Comparison) -> str:
@@ -152,4 +173,4 @@ def file_stem(kind: str, section: Section, comparison: Comparison) -> str:
         alike = [each for each in alike if each.split == section.split]
     if len(alike) > 1:
         name = f"{name}-{1 + [id(each) for each in alike].index(id(section))}"
-    return f"{kind}-" + "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{kind}-{name}")

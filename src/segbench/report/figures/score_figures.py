@@ -19,8 +19,8 @@ from segbench.report.figures.drawing import (
     wrapped,
 )
 from segbench.report.sections.comparison import Comparison, Entry, Section
-from segbench.report.sections.image_scores import has_images, per_image
-from segbench.report.statistics.means import image_means
+from segbench.report.sections.image_ranks import class_scores
+from segbench.report.sections.image_scores import has_images
 from segbench.text.numbers import score_text, share_text
 
 if TYPE_CHECKING:
@@ -31,19 +31,6 @@ FEW = 60  # images; up to this number each one is drawn
 ROW, _BOX = 0.24, 0.62  # height of an entry in inches, and of its box in rows
 _PLENTY = 2000  # dots of a panel; more are rasterized in an SVG
 _BLUE = COLOURS[0]
-
-
-def class_scores(section: Section, entry: Entry, score: str) -> dict[str, Values]:
-    """For each class the scores ``(n,)`` of the test images, averaged over the seeds."""
-    name, _, only = score.partition("/")
-    if not entry.done:  # an entry of a CSV file
-        return {only: image_means(entry.values)}
-    found: dict[str, Values] = {}
-    for label in [only] if only else section.class_names:
-        columns = [per_image(cell, f"{name}/{label}") for cell in entry.done]
-        seeds = [pd.Series(values, ids).reindex(section.images) for ids, values in columns]
-        found[label] = image_means(np.array(seeds, np.float64))
-    return found
 
 
 @styled

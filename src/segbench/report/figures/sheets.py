@@ -20,7 +20,7 @@ from segbench.text.numbers import score_text
 GAP = 6  # pixels between tiles
 _WIDEST = 3200
 _BREAKS = " _-·/"
-_KEY = "errors: orange false positive, blue false negative, purple other class; below: score"
+COLOUR_KEY = "errors: orange false positive, blue false negative, purple other class"
 Row = tuple[str, Sequence[tuple[Picture | None, str]]]
 
 
@@ -67,13 +67,12 @@ def write_sheet(
         The path, or None if no pictures were kept.
     """
     entries = [e for e in section.scored if e.done and e.values.shape[1] == len(section.images)]
-    truths = _truths(section, most_disputed(section)[:count]) if entries else {}
+    truths = true_pictures(section, most_disputed(section)[:count]) if entries else {}
     columns = [_column(section, entry, list(truths)) for entry in entries]
     columns = [column for column in columns if column.pictures]
     if not columns:
         return None
-    table, config = entries[0].done[0].scores, entries[0].done[0].config
-    num_classes, ignored = len(class_names(table)), int(config.get("data.ignore_index", 255))
+    num_classes, ignored = label_facts(entries[0].done[0])
     rows = []
     for id_, (image, truth) in truths.items():
         tiles: list[tuple[Picture | None, str]] = [
@@ -81,16 +80,16 @@ def write_sheet(
             (paint_labels(truth, num_classes, ignored), ""),
         ]
         for column in columns:
-            errors = _errors(image, truth, column.pictures.get(id_), ignored)
+            errors = painted_errors(image, truth, column.pictures.get(id_), ignored)
             tiles.append((errors, score_text(column.scores[id_], comparison.score)))
         rows.append((id_, tiles))
     heads = ["input", "truth", *(column.label for column in columns)]
     with atomic_write(path) as temporary:
-        draw_sheet(heads, rows).save(temporary, "PNG", optimize=True)
+        draw_sheet(heads, rows, f"{COLOUR_KEY}; below: score").save(temporary, "PNG", optimize=True)
     return path
 
 
-def _truths(section: Section, ids: Sequence[str]) -> dict[str, tuple[Picture, Picture]]:
+def true_pictures(section: Section, ids: Sequence[str]) -> dict[str, tuple[Picture, Picture]]:
     """Image and truth of the ids for which a sweep has kept pictures, in the same order."""
     done = [cell for entry in section.scored for cell in entry.done]
     found: dict[str, tuple[Picture, Picture]] = {}
@@ -104,28 +103,37 @@ def _truths(section: Section, ids: Sequence[str]) -> dict[str, tuple[Picture, Pi
     return {id_: found[id_] for id_ in ids if id_ in found}
 
 
+def label_facts(cell: Cell) -> tuple[int, int]:
+    """The number of classes of a cell's labels, and the label that is ignored."""
+    return len(class_names(cell.scores)), int(cell.config.get("data.ignore_index", 255))
+
+
 def _column(section: Section, entry: Entry, ids: Sequence[str]) -> Column:
-    seed = median_seed(entry)
-    cells = [cell for cell in entry.done if cell.seed == entry.seeds[seed]]
-    found = {id_: each for cell in cells for id_, each in _predictions(cell, ids).items()}
-    scores = dict(zip(section.images, entry.values[seed].tolist(), strict=True))
-    return Column(entry.label, {id_: labels for id_, (_, labels) in found.items()}, scores)
+    values = entry.values[median_seed(entry)].tolist()
+    return Column(
+        entry.label, median_predictions(entry, ids), dict(zip(section.images, values, strict=True))
+    )
 
 
-def _predictions(cell: Cell, ids: Sequence[str]) -> dict[str, tuple[Picture | None, Picture]]:
-    return read_pictures(cell.folder / PREDICTIONS, ids)
+def median_predictions(entry: Entry, ids: Sequence[str]) -> dict[str, Picture]:
+    """The labels (H, W) that an entry's seed of median score predicted for the images ``ids``."""
+    seed = entry.seeds[median_seed(entry)]
+    folders = [cell.folder for cell in entry.done if cell.seed == seed]
+    found = [read_pictures(folder / PREDICTIONS, ids) for folder in folders]
+    return {id_: labels for pictures in found for id_, (_, labels) in pictures.items()}
 
 
-def _errors(
+def painted_errors(
     image: Picture, truth: Picture, prediction: Picture | None, ignored: int
 ) -> Picture | None:
+    """The image with its wrong pixels coloured; None without a prediction of its size."""
     if prediction is None or prediction.shape != truth.shape:  # another size means another image
         return None
     return paint_errors(image, truth, prediction, ignored)
 
 
-def draw_sheet(heads: Sequence[str], rows: Sequence[Row]) -> Image.Image:
-    """Draw rows of tiles, with a title over each column, and captions of rows and tiles."""
+def draw_sheet(heads: Sequence[str], rows: Sequence[Row], key: str) -> Image.Image:
+    """Draw rows of tiles under a key, with titles of columns, and captions of rows and tiles."""
     side = max(72, min(200, _WIDEST // len(heads) - GAP))
     points = 13 if side > 100 else 11
     font, line = ImageFont.load_default(points), round(1.35 * points)
@@ -136,7 +144,7 @@ def draw_sheet(heads: Sequence[str], rows: Sequence[Row]) -> Image.Image:
     size = (GAP + len(heads) * (side + GAP), top + sum(heights) + len(rows) * (2 * line + GAP))
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, 3), _KEY, "black", font)
+    draw.text((GAP, 3), key, "black", font)
     for column, lines in enumerate(labels):
         for k, text in enumerate(lines, start=1):
             draw.text((_left(column, side), 3 + k * line), text, "black", font)

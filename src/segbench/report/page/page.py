@@ -17,7 +17,7 @@ from segbench.report.figures.drawing import in_tags
 from segbench.report.page.details import details
 from segbench.report.page.tables import entries_table, interval, seeds, why_incomplete
 from segbench.report.sections.comparison import Comparison, Entry, Section
-from segbench.report.tables.grid import make_grid, side_row, side_tables, sign
+from segbench.report.tables.grid import make_grid, rank_fields, side_row, side_tables, sign
 from segbench.text.escape import visible
 from segbench.text.numbers import p_text, score_text, share_text, spread_text
 from segbench.text.wording import count
@@ -36,6 +36,7 @@ class Figure(NamedTuple):
     title: str
     html: str  # an inline <svg>, or an <img> with a data URI
     caption: str = ""
+    entry: str = ""  # the label of the entry whose details show it; else the section shows it
 
 
 def write_page(
@@ -124,7 +125,7 @@ def _view(
     anchors = _anchors(section, number)
     columns, rows = entries_table(comparison, section, anchors)
     drawn = [
-        Figure(each.title, _framed(each, f"s{number}f{index}-"), each.caption)
+        each._replace(html=_framed(each, f"s{number}f{index}-"))
         for index, each in enumerate(figures)
     ]
     by_id = {id(entry): anchor for entry, anchor in zip(section.entries, anchors, strict=True)}
@@ -133,7 +134,9 @@ def _view(
         "section": section,
         "anchors": anchors,
         "anchor_of": lambda entry: by_id[id(entry)],
-        "figures": drawn,
+        "figures": [each for each in drawn if not each.entry],
+        "panels": {each.entry: each for each in drawn if each.entry},
+        "rank_fields": rank_fields(comparison, section),
         "grid": make_grid(comparison, section),
         "corner": " × ".join(" · ".join(p) for p in (comparison.rows, comparison.columns) if p),
         "columns": columns,

@@ -13,6 +13,7 @@ from segbench.records.record import write_text
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.sections.costs import COSTS
 from segbench.report.sections.entries import part_mean
+from segbench.report.sections.image_ranks import by_score, rank_rows
 from segbench.report.statistics.means import rounded
 from segbench.report.tables.grid import (
     ALIKE,
@@ -25,6 +26,7 @@ from segbench.report.tables.grid import (
     legend,
     make_grid,
     mean_sd,
+    rank_fields,
     side_row,
     side_tables,
     sign,
@@ -58,6 +60,11 @@ def markdown_table(comparison: Comparison, section: Section) -> str:
         rows = [list(map(markdown, row)) for row in (table.heads, *table.rows)]
         lines += _lines([rows[0], ["---"] * len(table.heads), *rows[1:]])
         lines += ["", f"Published: {markdown(table.caption)}.", ""]
+    if section.published:
+        heads, ranked = rank_fields(comparison, section)
+        lines += _lines([map(markdown, heads), ["---", "---", "---:", "---:", "---:"]])
+        lines += [*_lines([markdown(text) for text, _ in row] for row in ranked), ""]
+        lines += ["The best, the median and the worst image by each score of a class.", ""]
     return "\n".join(lines)
 
 
@@ -183,6 +190,20 @@ def pairs_frame(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def images_frame(comparison: Comparison) -> pd.DataFrame:
+    """The best, median and worst image of each entry, score and class, with its score."""
+    rows = []
+    for section in comparison.sections:
+        for score, part in by_score(section, comparison.score).items():
+            name = score.partition("/")[0]
+            for entry, label, images in rank_rows(part, score):
+                where = {"data": section.data, "split": section.split, **entry.options}
+                for rank, (id_, value) in images.items():
+                    found = {"rank": rank, "image": id_, "value": value}
+                    rows.append({**where, "score": name, "class": label, **found})
+    return pd.DataFrame(rows)
+
+
 def _remarks(comparison: Comparison) -> list[str]:
     """Lines on cells that are not in the tables: damaged cells and cells not compared."""
     damaged = [f"Damaged, left out of every number: {reason}\n" for _, reason in comparison.damaged]
@@ -202,6 +223,7 @@ def write_tables(comparison: Comparison, folder: Path) -> dict[str, Path]:
             ]
         ),
         "table.csv": guarded(entries_frame(comparison)).to_csv(index=False),
+        "images.csv": guarded(images_frame(comparison)).to_csv(index=False),
         "pairs.csv": guarded(pairs_frame(comparison)).to_csv(index=False),
     }
     for name, text in texts.items():

@@ -7,6 +7,8 @@ import numpy as np
 
 from segbench.report.compare.words import CELLS, nouns_of, of_these
 from segbench.report.sections.comparison import Comparison, Entry, Section, score_title
+from segbench.report.sections.image_ranks import by_score, rank_rows
+from segbench.text.numbers import score_text
 from segbench.text.wording import count
 
 ALIKE = "≈"  # marks entries that cannot be told from the best
@@ -127,6 +129,23 @@ def side_row(parts: Sequence[Section], entry: Entry) -> list[tuple[str, bool]]:
         else:
             row.append((f"{mean_sd(here, digits(part))} {sign(here)}".rstrip(), False))
     return row
+
+
+def rank_fields(
+    comparison: Comparison, section: Section
+) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    """Heads and rows of the table of the best, median and worst images, by entry and class.
+
+    Each field has a text and, for a score, the id of the image.
+    """
+    scores = by_score(section, comparison.score)
+    rows = []
+    for score, part in scores.items():
+        for entry, label, images in rank_rows(part, score):
+            title = score_title(f"{score.partition('/')[0]}/{label}")
+            fields = [(score_text(value, score), id_) for id_, value in images.values()]
+            rows.append([(entry.label, ""), (title, ""), *fields])
+    return ["", "score of an image", "best", "median", "worst"], rows
 
 
 def legend(comparison: Comparison, section: Section) -> str:

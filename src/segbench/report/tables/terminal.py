@@ -16,6 +16,7 @@ from segbench.report.tables.grid import (
     is_best,
     make_grid,
     mean_sd,
+    rank_fields,
     side_row,
     side_tables,
     sign,
@@ -54,6 +55,16 @@ def published_table(published: Published) -> Table:
     table = Table(*published.heads)
     for row in published.rows:
         table.add_row(*row)
+    return table
+
+
+def rank_table(comparison: Comparison, section: Section, most: int) -> Table:
+    """The best, median and worst image of each entry and class, ``most`` rows of them."""
+    heads, rows = rank_fields(comparison, section)
+    left = len(rows) - most
+    table = Table(*heads, caption=f"… and {left} more rows on the page" if left > 0 else None)
+    for row in rows[:most]:
+        table.add_row(*(text for text, _ in row))
     return table
 
 
