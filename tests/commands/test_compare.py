@@ -29,7 +29,7 @@ def test_the_report_is_written_and_said(
     names = {path.name for path in (sweep / "report").iterdir()}
     assert names == {
         *("comparison.json", "index.html", "figures"),
-        *("table.csv", "table.md", "table.tex", "pairs.csv"),
+        *("table.csv", "table.md", "table.tex", "pairs.csv", "images.csv"),
     }
     figures = {path.stem.partition("-")[0] for path in (sweep / "report" / "figures").iterdir()}
     assert figures == {"stability", "boxes", "ranks", "pairs", "cost", "curves", "sheet"}
