@@ -19,7 +19,8 @@ class CellSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the unfinished cells of the grid, then compare all of them."""
-        from segbench.commands.sweep import run_sweep
+        from segbench.commands.search import run_search
+        from segbench.commands.sweep import is_follower, run_sweep
         from segbench.hardware.parents import end_with_pool
 
         assert self.hydra_context is not None
@@ -27,9 +28,12 @@ class CellSweeper(BasicSweeper):
         assert self.config is not None
         if (pool := getattr(self.launcher, "joblib", None)) is not None:
             pool["initializer"] = end_with_pool  # runs in each process before its first cell
+        if is_follower(self.launcher.launch):
+            return
         grid = [job for overrides in self._grids(arguments) for job in self._jobs(overrides)]
         loader = self.hydra_context.config_loader
-        run_sweep(self.config, grid, loader.load_sweep_config, self.launcher.launch)
+        run = run_search if self.config.get("tune") else run_sweep
+        run(self.config, grid, loader.load_sweep_config, self.launcher.launch)
 
     def _grids(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of each grid: one grid, or one for each of several experiments.

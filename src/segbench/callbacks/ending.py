@@ -6,6 +6,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, Timer
 
+from segbench.callbacks.pruning import Pruning
 from segbench.errors import ConfigError
 from segbench.text.screen import say
 
@@ -73,6 +74,8 @@ def stopped_by(trainer: Trainer, epochs: int) -> str | None:
     timers = [each for each in trainer.callbacks if isinstance(each, Timer)]  # type: ignore[attr-defined]
     if any(map(_is_over, timers)):
         return "max_time"
+    if any(isinstance(each, Pruning) and each.has_pruned for each in trainer.callbacks):  # type: ignore[attr-defined]
+        return "pruner"
     return (
         "early_stopping" if any(map(_has_stopped, trainer.early_stopping_callbacks)) else "callback"
     )
@@ -85,6 +88,8 @@ def _describe(trainer: Trainer, reason: str | None) -> str:
         return f"early stopping ({message})"
     if reason in ("max_epochs", "max_steps"):
         return f"trainer.{reason}={getattr(trainer, reason)}"
+    if reason == "pruner":
+        return "the search's pruner"
     return "trainer.max_time" if reason == "max_time" else "a callback stopped it"
 
 

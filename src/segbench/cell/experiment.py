@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.callbacks.boards import close_runs, log_result
 from segbench.callbacks.life import Cost, EpochSeed
 from segbench.callbacks.predictions import KeepPredictions
+from segbench.callbacks.pruning import Pruning
 from segbench.cell.continuation import take_over
 from segbench.cell.keeping import keep_pictures, noted
 from segbench.cell.scoring import score_parts
@@ -58,6 +59,7 @@ from segbench.records.record import (
     write_record,
     write_text,
 )
+from segbench.records.tuning import JOURNAL
 from segbench.records.weight_files import (
     OPTION,
     digest_of,
@@ -113,6 +115,8 @@ def run_cell(
         record: Record = {"status": "running", "error": None, "choices": choices}
         record |= {"seed": cfg.seed, "hash": identity.hash, "command": command}
         record["data"] = identity.record
+        if cfg.get("trial"):
+            record["part"] = "val"
         if is_source(weights := OmegaConf.select(cfg, OPTION)):
             path = find_weights(weights)
             record["weights"] = {"file": str(path), "sha256": digest_of(path)}
@@ -226,7 +230,7 @@ def _run(
     _keep_split(data, folder)
     task = build_task(cfg, data)
     predictions = KeepPredictions()
-    own = [EpochSeed(cfg.seed), Cost(), predictions]
+    own = [EpochSeed(cfg.seed), Cost(), predictions, *_pruning(cfg, folder)]
     trainer = build_trainer(cfg, folder, own, devices, keep_state=keep_state)
     data.setup()  # before training, so that an error in the data is reported immediately
     if needs_pixel_counts(task.loss):
@@ -250,14 +254,27 @@ def _run(
     record["best_epoch"] = best["epoch"] + 1
     record["notes"] = []
     with _stays_interrupted(trainer):
-        parts = ("train", "val", "test") if cfg.get("score_train") else ("val", "test")
+        # the test part must not influence a search
+        parts = ["val"] if cfg.get("trial") else ["val", "test"]
+        parts = ["train", *parts] if cfg.get("score_train") else parts
         record["metrics"] = score_parts(trainer, task, data, parts, out, record["notes"])
     if not leads:
         return
     with noted("pictures for comparisons", record["notes"]):
-        keep_pictures(data, predictions.pngs, out, record["choices"].get("data", "data"))
+        choice = record["choices"].get("data", "data")
+        keep_pictures(data, predictions.pngs, out, choice, parts[-1])
     with noted("logging the result", record["notes"]):
         log_result(trainer.loggers, _hyperparameters(cfg, record), record["metrics"], out / PANELS)
+
+
+def _pruning(cfg: DictConfig, folder: Path) -> list[Pruning]:
+    """The callback that ends a trial of a search early, if the search has a pruner."""
+    trial = cfg.get("trial")
+    if not trial or not trial.pruner:
+        return []
+    return [
+        Pruning(folder.parent / JOURNAL, trial.study, trial.number, trial.pruner, monitor_of(cfg))
+    ]
 
 
 def _check_data(data: SegmentationDataModule, identity: Identity) -> None:

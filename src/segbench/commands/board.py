@@ -26,6 +26,7 @@ from segbench.text.screen import console
 
 STYLES = {"running": "cyan", "done": "green", "failed": "red", "elsewhere": "yellow"}
 SECONDS = 1.0  # between two updates
+_HIDDEN = ("hydra.", "trial=")  # overrides that are not the user's
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Planned:
     started: float = 0.0
     seconds: float = 0.0
     changed: int = 0  # time of run.json in ns when the sweep began
+    apart: str = ""  # what tells it from cells of the same name, such as "fold=2"
 
     def __post_init__(self) -> None:
         self.changed = _time_of(self.folder / RUN)
@@ -51,8 +53,8 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """The name of the cell's folder without its hash."""
-        return self.folder.name.rsplit("-", 1)[0]
+        """The name of the cell's folder without its hash, and what tells it apart."""
+        return " ".join(filter(None, (self.folder.name.rsplit("-", 1)[0], self.apart)))
 
     def refresh(self) -> None:
         """Update the state from the cell's folder, unless the cell has ended."""
@@ -102,6 +104,19 @@ class Planned:
             return
 
 
+def name_apart(cells: Sequence[Planned]) -> None:
+    """Add to the names of cells that have the same one the options in which they differ."""
+    groups: dict[str, list[Planned]] = {}
+    for cell in cells:
+        groups.setdefault(cell.name, []).append(cell)
+    for alike in groups.values():
+        common = set.intersection(*(set(cell.overrides) for cell in alike))
+        for cell in alike:
+            own = [each for each in cell.overrides if each not in common]
+            pairs = [each.partition("=") for each in own if not each.startswith(_HIDDEN)]
+            cell.apart = " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
+
+
 class Board:
     """Shows the cells of a sweep while it runs; use it as a context manager.
 
@@ -111,6 +126,7 @@ class Board:
 
     def __init__(self, cells: Sequence[Planned]) -> None:
         self.cells = cells
+        name_apart(cells)
         self._begun = time.monotonic()
         self._done_before = sum(cell.state == "done" for cell in cells)
         # the present stream: a cell redirects its own output to its log
@@ -214,7 +230,8 @@ def _row(cell: Planned) -> tuple[Styled | str, ...]:
 
 def _line(cell: Planned) -> str:
     if cell.state == "done":
-        return f"done, test IoU {score_text(cell.test)}, val IoU {score_text(cell.val)}"
+        test = f"test IoU {score_text(cell.test)}, " if cell.test is not None else ""
+        return f"done, {test}val IoU {score_text(cell.val)}"
     if cell.state == "running":
         epoch = f", epoch {cell.epoch}/{cell.epochs}, val IoU {score_text(cell.val)}"
         return "running" + (epoch if cell.epoch else "")

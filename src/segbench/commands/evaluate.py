@@ -19,10 +19,9 @@ from segbench.config.targets import check_tree
 from segbench.errors import ConfigError, SegbenchError
 from segbench.inference.runs import Run
 from segbench.names import as_folder_name
-from segbench.records.cell_folders import HASH
 from segbench.records.cells import EVALUATIONS, Cell
 from segbench.records.record import CONFIG, SCORES, Record
-from segbench.records.weight_files import is_source
+from segbench.records.weight_files import HASH, is_source
 from segbench.text.screen import console, say
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself

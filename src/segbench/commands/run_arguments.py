@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from segbench.errors import ConfigError
 from segbench.inference.runs import Run, find_runs
-from segbench.records.cell_folders import HASH
+from segbench.records.weight_files import HASH
 
 
 def prepare_arguments(command: str) -> list[str]:

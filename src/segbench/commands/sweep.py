@@ -1,5 +1,6 @@
 """Runs a grid of cells: plan, run the missing cells, compare, list failures."""
 
+import json
 import os
 import sys
 import time
@@ -27,7 +28,7 @@ from segbench.text.screen import say
 
 Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
-CELL = "SEGBENCH_CELL"  # the folder of the cell, for all processes of the cell
+CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
 KILLED = {"status": "failed", "error": "its process was killed, perhaps for want of memory"}
 
 
@@ -43,13 +44,18 @@ def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Lau
     Raises:
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
-    if "LOCAL_RANK" in os.environ:  # a further process of one cell: it runs this cell alone
-        launch([_overrides_of_leader(config, grid, load)], initial_job_idx=0)
-        return
     cells = plan(config, grid, load)
     with Board(cells):
-        _run_all(cells, launch)
+        run_all(cells, launch)
     finish(cells)
+
+
+def is_follower(launch: Launch) -> bool:
+    """Whether this is a further process of one cell (DDP), which it then has taken part in."""
+    if "LOCAL_RANK" not in os.environ:
+        return False
+    launch([json.loads(os.environ[CELL])], initial_job_idx=0)
+    return True
 
 
 def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]:
@@ -113,11 +119,6 @@ def _enter(cfg: DictConfig) -> Path:
     return folder
 
 
-def _overrides_of_leader(config: DictConfig, grid: list[list[str]], load: Load) -> list[str]:
-    wanted = os.environ[CELL]
-    return next(each for each in grid if str(_enter(load(config, each)).absolute()) == wanted)
-
-
 def _state(folder: Path, cfg: DictConfig) -> tuple[str, str]:
     """The state of a cell before the sweep, and the reason if it will not be run."""
     if is_locked(folder):
@@ -135,7 +136,7 @@ def _state(folder: Path, cfg: DictConfig) -> tuple[str, str]:
     return "waiting", ""
 
 
-def _run_all(cells: list[Planned], launch: Launch) -> None:
+def run_all(cells: list[Planned], launch: Launch) -> None:
     """Launch ``cells``, and launch those again that a failed launcher left unfinished.
 
     A pool that loses one process ends all others. Each cell that was running is then resumed alone,

@@ -1,5 +1,6 @@
 """``segbench train``: runs one cell, or with ``-m`` the cells of a grid."""
 
+import json
 import os
 import re
 import shlex
@@ -24,7 +25,7 @@ from segbench.commands.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell
-from segbench.errors import DataError
+from segbench.errors import ConfigError, DataError
 from segbench.hardware.parents import end_with_pool, lead
 from segbench.records.checksums import DamagedError, check_whole
 from segbench.records.files import exists
@@ -56,6 +57,8 @@ def main(cfg: DictConfig) -> str | None:
 
 
 def _run_alone(cfg: DictConfig, folder: Path) -> None:
+    if cfg.get("tune"):
+        raise ConfigError("tune: a search needs a sweep, however small; add -m")
     check_cell(cfg)
     identity = identify(cfg)
     replaced = check_place(folder, cfg, identity)
@@ -124,7 +127,7 @@ def _run(
 def _run_in_sweep(cfg: DictConfig, folder: Path) -> str | None:
     """Run a cell of a sweep with its output in its log; the board shows its progress."""
     end_with_pool()
-    os.environ[CELL] = str(folder)
+    os.environ[CELL] = json.dumps(list(HydraConfig.get().overrides.task))
     check_cell(
         cfg
     )  # again, because this may be a different process from the one that planned the sweep

@@ -20,9 +20,9 @@ from segbench.config.families import Permitted, permitted_in_runs
 from segbench.config.run_config import check_built, for_reading, read_config, without_pretrained
 from segbench.config.targets import ROOT, build, check_root
 from segbench.errors import ConfigError, SegbenchError
-from segbench.records.cell_folders import HOW, WEIGHTS, find_cell
 from segbench.records.checksums import DamagedError
 from segbench.records.record import CONFIG, Record, read_record
+from segbench.records.weight_files import HOW, WEIGHTS, find_cell
 from segbench.text.screen import say
 
 if TYPE_CHECKING:  # torch takes seconds to import, and a mistyped run is reported before

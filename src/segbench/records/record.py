@@ -56,6 +56,10 @@ NO_EFFECT = (
     "experiment",
     "published",
     "recipes",
+    "tune",
+    "search",
+    "trial.study",
+    "trial.number",
     "data.root",
     "data.download",
     "data.cache",
@@ -245,8 +249,8 @@ def status_of(folder: Path, record: Record) -> str:
 
 
 def scored_part(record: Record) -> str:
-    """The part whose scores are in ``scores.csv``: ``test``, or the part of an evaluation."""
-    return str((record.get("evaluated") or {}).get("part") or "test")
+    """The part whose scores are in ``scores.csv``: ``test``, that of an evaluation or a trial."""
+    return str((record.get("evaluated") or {}).get("part") or record.get("part") or "test")
 
 
 def part_scores(record: Record) -> dict[str, float | None]:

@@ -17,6 +17,7 @@ from segbench.report.compare.missing import Missing, treat_missing
 from segbench.report.compare.notes import cell_notes, methods, notes
 from segbench.report.compare.other_scores import add_scores
 from segbench.report.compare.subgroups import add_subgroups, subgroup_names
+from segbench.report.compare.tuning_notes import searched, tuning_note
 from segbench.report.sections.comparison import Comparison, Section
 from segbench.report.sections.entries import collapsed, fill, has_score, make_entries
 from segbench.report.sections.image_scores import class_names, has_images, per_image
@@ -84,6 +85,7 @@ def compare_cells(
         )
         for part in (section, *others):
             part.data, part.source = titles[place]
+        section.notes = [*filter(None, [tuning_note(section)]), *section.notes]
         section.notes = [*notes(section), *cell_notes(section, score), *section.notes]
         section.notes += section_notes(place, groups, titles)
         section.methods = methods(section, replicates)
@@ -220,7 +222,8 @@ def _classes(done: Sequence[Cell]) -> list[str]:
 
 
 def _confounded(cells: Sequence[Cell], names: Sequence[str]) -> list[str]:
-    keys = beside(cells, names)
+    chosen = searched(cells)
+    keys = [key for key in beside(cells, names) if key not in chosen]
     if not keys:
         return []
     verb = "differs" if len(keys) == 1 else "differ"

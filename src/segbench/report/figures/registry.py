@@ -11,6 +11,7 @@ from segbench.report.figures.pair_figures import pairs, ranks
 from segbench.report.figures.score_figures import boxes, stability
 from segbench.report.figures.size_figures import sizes
 from segbench.report.figures.track import Track, no_progress
+from segbench.report.figures.tuning_figures import tuning
 from segbench.report.sections.comparison import Comparison, Section, score_title
 from segbench.report.sections.image_scores import has_images
 
@@ -75,6 +76,15 @@ FIGURES = (
         "Each configuration's score with its 95 % interval against the number of training images. "
         "Smaller training parts are subsets of larger ones; val and test are the same.",
         sizes,
+    ),
+    Figure(
+        "tuning",
+        "Score by trials of the search",
+        "The best score on val that each entry's search finds with so many trials: of a random "
+        "search the expected best of as many of its trials (Dodge et al. 2019), else the best so "
+        "far. Lines that still rise call for more trials; lines that cross say that the order "
+        "depends on their number.",
+        tuning,
     ),
     Figure(
         "curves",
