@@ -26,7 +26,7 @@ start, count, chosen = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 from segbench.__main__ import main
 import segbench.commands.train as command
 import segbench.cell.experiment as experiment, segbench.cell.task as tasks
-import segbench.cell.scoring as scoring, segbench.records.checkpoints as checkpoints
+import segbench.cell.scoring as scoring, segbench.records.checkpoints.saving as checkpoints
 from lightning import Trainer
 from segbench.data.base import SegmentationDataModule
 from segbench.callbacks.life import Cost

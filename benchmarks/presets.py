@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from segbench.__main__ import main
 from segbench.cell.task import SegmentationTask
-from segbench.records.checkpoint_files import read_checkpoint
+from segbench.records.checkpoints.files import read_checkpoint
 
 CONFIGS = Path(__file__).parents[1] / "conf" / "model"
 WORDS = ("data.count=12", "data.size=64", "data.batch_size=3", "trainer.max_epochs=2", "logger=csv")

@@ -23,7 +23,7 @@ from tiny import TINY, only_cell
 from segbench.cell.experiment import _stays_interrupted
 from segbench.commands.run import explain
 from segbench.errors import SegbenchError
-from segbench.records.checkpoint_files import write_checkpoint
+from segbench.records.checkpoints.files import write_checkpoint
 from segbench.records.checksums import DigestingFile
 from segbench.records.logs import log_to
 from segbench.records.record import atomic_write, read_record

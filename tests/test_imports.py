@@ -44,11 +44,14 @@ LAYERS: dict[str, set[str]] = {
     "__init__": {"inference"},
     "__main__": STORED | {"hardware", "config", "commands"},
 }
-INSIDE = {  # the folders of data and report
-    "data": {"data.groups", "data.store"},
+INSIDE = {  # the folders of data, models and report
+    "data": {"data.decoding", "data.groups", "data.store"},
+    "data.decoding": set(),
     "data.groups": set(),
     "data.store": set(),
-    "data.check": {"data", "data.groups", "data.store"},
+    "data.check": {"data", "data.decoding", "data.groups", "data.store"},
+    "models": {"models.parts"},
+    "models.parts": set(),
     "report": {
         "report.statistics",
         "report.sections",
@@ -65,7 +68,7 @@ INSIDE = {  # the folders of data and report
     "report.page": {"report.sections", "report.compare", "report.figures", "report.tables"},
 }
 KNOW_HYDRA = {"__main__", "commands", "config", "cell", "inference"}
-LARGEST = 16  # files of a folder
+LARGEST = 15
 
 
 def imported(file: Path) -> set[str]:

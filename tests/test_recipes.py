@@ -24,7 +24,7 @@ from recipe_blocks import ROOT, commands, write_files
 from tiny import TINY, only_cell
 
 from segbench.config.registry import config_groups
-from segbench.records.checkpoints import DONE, SELECTED
+from segbench.records.checkpoints.saving import DONE, SELECTED
 from segbench.records.record import read_record
 
 Run = Callable[..., int]

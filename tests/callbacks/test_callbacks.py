@@ -12,7 +12,7 @@ from tiny import TINY, only_cell
 
 from segbench.callbacks.curves import CurvesLogger
 from segbench.callbacks.samples import SampleImages, _grid
-from segbench.records.checkpoints import WholeCheckpoints
+from segbench.records.checkpoints.saving import WholeCheckpoints
 
 
 def test_an_epoch_run_again_takes_its_rows_place(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from segbench.records.record import read_record
 SLOW_DISK = """
 import sys
 import time
-from segbench.records import checkpoints
+from segbench.records.checkpoints import saving as checkpoints
 from segbench.__main__ import main
 
 settle = checkpoints.settle

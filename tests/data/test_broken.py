@@ -225,8 +225,7 @@ def test_every_fault_is_collected_for_a_check(tmp_path: Path) -> None:
     (tmp_path / IMAGES["ph2"]).unlink()
     (tmp_path / MASKS["ph2"].replace("001", "004")).unlink()
     data = module("ph2", tmp_path)
-    faults: list[DataError] = []
-    data.on_fault = faults.append
+    data.faults = faults = []
     assert sorted(case.id for case in data.find_cases()) == ["IMD000", "IMD002", "IMD003", "IMD005"]
     assert len(faults) == 2
 

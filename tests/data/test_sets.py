@@ -21,7 +21,7 @@ from made_data import (
 from PIL import Image
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.pictures import decode_image, decode_mask
+from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.data.store.transforms import normalise, resize_image, resize_mask
 from segbench.errors import ConfigError, DataError
 

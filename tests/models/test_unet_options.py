@@ -6,8 +6,8 @@ from tiny import TINY, only_cell
 from torch import Tensor, nn
 
 from segbench.models.attention_unet import AttentionUNet
-from segbench.models.blocks import ConvBlock, DropoutAt, dropout_rates
-from segbench.models.normalisation import Norm
+from segbench.models.parts.blocks import ConvBlock, DropoutAt, dropout_rates
+from segbench.models.parts.normalisation import Norm
 from segbench.models.unet import UNet
 from segbench.models.unet3plus import UNet3Plus
 from segbench.models.unet_compact import UNetCompact

@@ -85,7 +85,7 @@ def take_over(source: Path, folder: Path) -> None:
     The state is that before the last epoch. This epoch is trained again, with equal results for an
     equal seed, so that a finished cell does not need to keep a further checkpoint.
     """
-    from segbench.records.checkpoint_files import settle
+    from segbench.records.checkpoints.files import settle
 
     there, here = source / "checkpoints", folder / "checkpoints"
     here.mkdir(parents=True, exist_ok=True)

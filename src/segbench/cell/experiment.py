@@ -38,10 +38,10 @@ from segbench.hardware.device import count_flops, environment
 from segbench.hardware.memory import peak_memory, release_memory
 from segbench.hardware.oom import Footprint, advice, is_out_of_memory
 from segbench.losses.class_weights import needs_pixel_counts
-from segbench.models.starting_weights import load_weights
+from segbench.models.parts.starting_weights import load_weights
 from segbench.records.cells import PANELS
-from segbench.records.checkpoint_files import read_checkpoint
-from segbench.records.checkpoints import resumable_state
+from segbench.records.checkpoints.files import read_checkpoint
+from segbench.records.checkpoints.saving import resumable_state
 from segbench.records.locks import HEARTBEAT, LOCK, alone_in
 from segbench.records.logs import log_to
 from segbench.records.record import (

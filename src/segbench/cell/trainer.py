@@ -20,7 +20,7 @@ from segbench.config.epoch_scores import following, mode_of, monitor_of
 from segbench.config.trainer_options import check_trainer
 from segbench.errors import ConfigError
 from segbench.hardware.device import auto_precision, available_cores
-from segbench.records.checkpoints import BestCheckpoint, WholeCheckpoints
+from segbench.records.checkpoints.saving import BestCheckpoint, WholeCheckpoints
 from segbench.records.record import BEST, LAST
 from segbench.text.screen import say
 

@@ -73,7 +73,7 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
     """Build a network on torch's meta device, where tensors have shapes and no content."""
     import torch
 
-    from segbench.models.starting_weights import fitting
+    from segbench.models.parts.starting_weights import fitting
 
     node = json.loads(text)
     weights = node.get("weights") if isinstance(node, Mapping) else None

@@ -1,11 +1,8 @@
 """SegmentationDataModule: the base of all data sets; a subclass finds cases and reads masks."""
 
-import functools
-import hashlib
-import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,14 +10,16 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from segbench.data.decoding.pictures import (
+    MAX_PIXELS,
+)
+from segbench.data.decoding.reads import recorded_reads, recording
 from segbench.data.faults import count_notes, refuse_blank, refuse_faulty
-from segbench.data.files import read_file
-from segbench.data.groups.naming import check_group, is_table
+from segbench.data.groups.naming import check_group
 from segbench.data.options import as_size, as_texts, check_classes, check_loading, check_reading
-from segbench.data.pictures import MAX_PIXELS, decode_image, decode_mask, image_notices, max_bytes
-from segbench.data.reads import recorded_reads
+from segbench.data.reading import CaseReader
 from segbench.data.splits import Part
-from segbench.data.splitting import SplitsCases
+from segbench.data.splitting import CaseFacts, Split, Splitting
 from segbench.data.store.contents import Contents, digest_of, read_contents, source_digest
 from segbench.data.store.loading import (
     Augment,
@@ -37,20 +36,14 @@ from segbench.data.store.prepared import (
     prepare_in_memory,
     prepare_on_disk,
 )
-from segbench.data.store.processes import (
-    PREFETCH,
-    START,
-    BatchLoader,
-    hand_over,
-    start_loading,
-    workers_with_room,
-)
+from segbench.data.store.processes import BatchLoader, make_loader
 from segbench.data.store.transforms import Array, normalise, resize_image
-from segbench.errors import DataError, SegbenchError
+from segbench.errors import ConfigError, DataError, SegbenchError
 from segbench.text.progress import track
 from segbench.text.screen import say
 from segbench.types import IGNORE_INDEX, Batch
 
+_NO_FACTS = CaseFacts()
 # Arguments of the constructor that do not change the prepared images; `options` has the others.
 _NOT_PREPARED = {
     *("root", "cache", "download", "split", "split_seed", "stratify", "group", "folds", "fold"),
@@ -58,7 +51,7 @@ _NOT_PREPARED = {
 }
 
 
-class SegmentationDataModule(SplitsCases, LightningDataModule):
+class SegmentationDataModule(CaseReader, LightningDataModule):
     """A data set whose cases are resized once, split by a seed, and loaded as whole batches.
 
     A subclass sets ``folder_name`` and ``source``, and defines ``find_cases`` and ``merge_masks``.
@@ -96,6 +89,7 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         ConfigError: an option has a wrong value.
     """
 
+    folder_name: ClassVar[str] = ""  # of the data set's folder in ``root``
     source: ClassVar[str] = ""  # text of errors: where to get the data and where to put them
     _arguments: Mapping[str, Any] = {}  # of the most derived class's constructor
 
@@ -103,7 +97,7 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         """Record the arguments of a data set's constructor, and the files that it reads."""
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
-            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = recording(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(
         self,
@@ -128,21 +122,21 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         exif: str = "ignore",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        super().__init__()
+        LightningDataModule.__init__(self)
+        CaseReader.__init__(self, in_channels, exif, max_pixels)
         self.class_names = as_texts(class_names, "data.class_names")
         check_classes(self.class_names, num_classes, ignore_index)
         check_loading(batch_size, num_workers, in_channels, stratify)
         check_group(group)
         check_reading(exif, max_pixels)
-        self.exif, self.max_pixels = exif, max_pixels
         self.num_classes, self.ignore_index = num_classes, ignore_index
-        self.in_channels, self.size = in_channels, as_size(size)
+        self.size = as_size(size)
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.split = split if isinstance(split, str) else dict(split)
-        self.split_seed, self.stratify, self.folds, self.fold = split_seed, stratify, folds, fold
-        self.group = group
         self.seed, self.augment = seed, _make_augment(augment, seed)
         self.root = Path(root).expanduser()
+        asked = split if isinstance(split, str) else dict(split)
+        options = asked, split_seed, stratify, group, folds, fold
+        self.splitting = Splitting(*options, self.root, self.folder_name)
         self.cache = Path(cache).expanduser() if cache else None
         self.parts: dict[str, list[int]] = {}
         self.groups: list[str] | None = None  # of each case, once the parts are known
@@ -153,34 +147,11 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         self._has_warned = False  # about pictures that are shown from the prepared store
         self._has_printed_notes = False
 
-    # For subclasses to define
-
-    def find_cases(self) -> list[Case]:
-        """All cases of the data set, in any order.
-
-        Raises:
-            DataError: the data set is missing or incomplete.
-        """
-        raise NotImplementedError
-
-    def on_fault(self, fault: DataError) -> None:
-        """Raise the error of an incomplete case; `check` replaces this and collects faults."""
-        raise fault
-
-    def read(self, case: Case) -> Decoded:
-        """A case at its original size, with class ids in its mask.
-
-        Raises:
-            DataError: a file cannot be read, or has unexpected content.
-        """
-        contents = [self.read_file(file) for file in case.files]
-        files = [Path(file) for file in case.files]
-        image = self.read_image(contents[0], files[0])
-        masks = [self.read_mask(*pair) for pair in zip(contents[1:], files[1:], strict=True)]
-        digest = hashlib.sha256(b"".join(contents)).hexdigest()
-        return Decoded(
-            image, self.merge_masks(case, masks), digest, tuple(self.find_notes(contents, files))
-        )
+    def options(self) -> dict[str, Any]:
+        """All settings that change the prepared images, by default the constructor's arguments."""
+        names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
+        given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
+        return given | {name: getattr(self, name) for name in names}
 
     def show(self, index: int) -> tuple[Array, Array]:
         """Image (H, W, C) and mask (H, W) of case number ``index``, at their original size.
@@ -210,45 +181,6 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
                 stacklevel=2,
             )
         return resize_image(self.prepared.images[index], self.prepared.sizes[index])
-
-    def read_file(self, file: str | Path) -> bytes:
-        """The content of a regular file no larger than a picture of ``max_pixels``.
-
-        Raises:
-            DataError: the file cannot be read, is too large, or is not a regular file.
-        """
-        return read_file(file, max_bytes(self.max_pixels))
-
-    def read_picture(self, file: str | Path) -> Array:
-        """The picture (H, W, in_channels) in a file."""
-        return self.read_image(self.read_file(file), Path(file))
-
-    def read_image(self, content: bytes, file: Path) -> Array:
-        """A picture (H, W, in_channels) from a file's content."""
-        return decode_image(content, file, self.in_channels, **self.how)
-
-    def read_mask(self, content: bytes, file: Path) -> Array:
-        """A mask as grey values (H, W) from a file's content; 1-bit files give 0 and 255."""
-        return decode_mask(content, file, "L", **self.how)
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """The options of every decoding, as keyword arguments."""
-        return {"upright": self.exif == "apply", "max_pixels": self.max_pixels}
-
-    def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
-        """Phrases for what reading a case leaves out or changes; the first file is the image."""
-        return image_notices(contents[0], self.in_channels, **self.how)
-
-    def merge_masks(self, case: Case, masks: list[Array]) -> Array:
-        """Class ids (H, W) from the mask files of a case; by default the first mask."""
-        return masks[0]
-
-    def options(self) -> dict[str, Any]:
-        """All settings that change the prepared images, by default the constructor's arguments."""
-        names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
-        given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
-        return given | {name: getattr(self, name) for name in names}
 
     # Lightning's hooks
 
@@ -285,14 +217,11 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         """
         if not self.cases:
             self._find()
-        split = self.split if isinstance(self.split, str) else list(self.split.values())
-        named = any(isinstance(part, str) and part != "val" for part in (split, *split))
-        parts = self.find_split() if named else None
+        parts = self.find_split() if self.splitting.names_files else None
         facts = [self.contents.digest, self.class_names, parts]
-        in_table = self.group is not None and is_table(self.group)
-        if in_table:  # a regular expression is among the settings
-            facts.append(self.find_groups(self.cases))
-        return digest_of(facts) if self.contents.digest or in_table else ""
+        if self.splitting.has_table:
+            facts.append(self.splitting.find_groups(self.cases))
+        return digest_of(facts) if self.contents.digest or self.splitting.has_table else ""
 
     def _find(self) -> None:
         read = self.__dict__.setdefault("_files_read", set())
@@ -319,14 +248,48 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         """
         self.prepare_data()
         refuse_blank(self.prepared.masks, self.class_names, self.ignore_index)
-        self.groups = self.find_groups(self.cases)
-        self.parts = self.make_parts(self.cases, self.prepared.labels, self.prepared.sizes)
+        facts = CaseFacts(self.prepared.labels, self.prepared.sizes)
+        self.groups = self.splitting.find_groups(self.cases)
+        self.parts = self.make_parts(self.cases, facts)
         if not self._has_printed_notes:
             counted = count_notes([case.name for case in self.cases], self.prepared.notes)
-            facts = self.parts, self.prepared.labels, self.prepared.sizes
-            for text in (*(text for _, text in counted), *self.split_notices(self.cases, *facts)):
+            told = self.splitting.notices(self.cases, self.find_split(), facts, self.parts)
+            for text in (*(text for _, text in counted), *told):
                 say(f"notice: {text}")
             self._has_printed_notes = True
+
+    # The split
+
+    def named_split(self, name: str) -> Split:
+        """The split that ``data.split=<name>`` means; a subclass may define some.
+
+        Raises:
+            ConfigError: there is no split of that name.
+        """
+        raise ConfigError(
+            f"data.split={name}: no such file, nor a split that this data set knows; give "
+            "fractions or numbers of train, val and test, text files of ids, or an earlier cell's "
+            "split.json"
+        )
+
+    def find_split(self) -> Split:
+        """The split of the config, with the ids of the files that it names.
+
+        Raises:
+            ConfigError: a file does not exist.
+        """
+        return self.splitting.find_split(self.named_split)
+
+    def make_parts(
+        self, cases: Sequence[Case], facts: CaseFacts = _NO_FACTS
+    ) -> dict[str, list[int]]:
+        """The indices of the sorted ``cases`` of each part."""
+        groups = self.splitting.find_groups(cases)
+        return self.splitting.make_parts(cases, self.find_split(), facts, groups)
+
+    def keep_split(self, parts: Mapping[str, Sequence[str]]) -> None:
+        """Use the parts that an earlier run recorded, as ids, instead of a new split."""
+        self.splitting = self.splitting.keeping(parts)
 
     @property
     def prepared(self) -> Prepared:
@@ -390,6 +353,7 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
 
     def split_record(self) -> dict[str, Any]:
         """The content of ``split.json``: the cases of each part with their files' SHA-256."""
+        options = self.splitting
         made = zip(self.cases, self.prepared.sha256, strict=True)
         hashes = [self.contents.cases.get(case.id, drawn) for case, drawn in made]
         known = [{}] * len(hashes) if self.groups is None else [{"group": g} for g in self.groups]
@@ -398,11 +362,11 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
             for case, sha256, group in zip(self.cases, hashes, known, strict=True)
         ]
         return {
-            "split_seed": self.split_seed,
-            "stratify": self.stratify,
-            "group": self.group,
-            "folds": self.folds,
-            "fold": self.fold if self.folds else None,
+            "split_seed": options.seed,
+            "stratify": options.stratify,
+            "group": options.group,
+            "folds": options.folds,
+            "fold": options.fold if options.folds else None,
             "parts": {name: [cases[i] for i in part] for name, part in self.parts.items()},
             "files": dict(self.contents.files),
         }
@@ -426,41 +390,7 @@ class SegmentationDataModule(SplitsCases, LightningDataModule):
         if workers is None:
             on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
             workers = processes_for(cases) if on_gpu else 0
-        workers = workers_with_room(workers, cases.batch_bytes(self.batch_size))
-        return BatchLoader(
-            cases,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            prefetch_factor=PREFETCH if workers else None,
-            multiprocessing_context=START if workers else None,
-            collate_fn=hand_over,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=start_loading,
-            # a separate one, so that the number of workers does not change the global one
-            generator=torch.Generator(),
-        )
-
-
-def _recording(init: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that records its arguments, and the paths of the files that it reads."""
-
-    @functools.wraps(init)
-    def recording(self: SegmentationDataModule, *values: Any, **options: Any) -> None:
-        if "_arguments" not in vars(self):
-            bound = inspect.signature(init).bind(self, *values, **options)
-            bound.apply_defaults()
-            named = {p.name: p.kind for p in bound.signature.parameters.values()}
-            rest = next(
-                (n for n, kind in named.items() if kind is inspect.Parameter.VAR_KEYWORD), ""
-            )
-            given = dict(list(bound.arguments.items())[1:])
-            self._arguments = {**given.pop(rest, {}), **given}
-        with recorded_reads(vars(self).setdefault("_files_read", set())):
-            init(self, *values, **options)
-
-    return recording
+        return make_loader(cases, self.batch_size, workers, sampler)
 
 
 def _make_augment(transforms: Mapping[str, Any] | None, seed: int) -> Augment | None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.files import is_folder, list_names, scan
+from segbench.data.decoding.files import is_folder, list_names, scan
 from segbench.data.store.prepared import Case
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError

@@ -12,9 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.files import SUFFIXES, find_pictures, is_folder, scan
-from segbench.data.mask_files import Palette, check_palette, check_values, label, read_ids, read_set
-from segbench.data.pictures import decode_image, holds_loss
+from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
+from segbench.data.decoding.pictures import decode_image, holds_loss
+from segbench.data.mask_files import (
+    Palette,
+    check_palette,
+    check_values,
+    label,
+    read_ids,
+    read_set,
+)
 from segbench.data.splits import PARTS, Part
 from segbench.data.store.prepared import Case
 from segbench.data.store.transforms import Array

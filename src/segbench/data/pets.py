@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from segbench.data.base import SegmentationDataModule
+from segbench.data.decoding.files import list_names
 from segbench.data.download import Archive, fetch
-from segbench.data.files import list_names
 from segbench.data.splits import Part, read_part
 from segbench.data.store.prepared import Case
 from segbench.data.store.transforms import Array

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segbench.data.files import check_name, read_text
+from segbench.data.decoding.files import check_name, read_text
 from segbench.data.groups.dealing import WholeGroups
 from segbench.data.options import as_texts
 from segbench.errors import ConfigError, DataError

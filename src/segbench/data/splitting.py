@@ -1,79 +1,86 @@
-"""The options of a data set's split, which may name files of ids and groups of cases."""
+"""How a data set's cases are split: its options, and the files of ids and groups that they name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
 
-from segbench.data.files import read_text
+from segbench.data.decoding.files import read_text
 from segbench.data.groups.naming import groups_in_ids, groups_in_table, is_table, parse_groups
 from segbench.data.groups.notices import cut_notice, size_notice
 from segbench.data.splits import Part, make_split, read_part, read_split
 from segbench.data.store.prepared import Case
 from segbench.errors import ConfigError
 
+Split = Mapping[str, Part]
 
-class SplitsCases:
-    """The part of a data module that splits its cases into train, val and test."""
 
-    folder_name: ClassVar[str] = ""
-    root: Path
-    split: Mapping[str, Part] | str
-    split_seed: int
+@dataclass(frozen=True)
+class CaseFacts:
+    """What a split may depend on besides the cases' ids.
+
+    Args:
+        labels: the labels in each case's mask, for ``stratify=classes``.
+        sizes: the (height, width) of each case, for ``stratify=size``.
+    """
+
+    labels: Sequence[Sequence[int]] | None = None
+    sizes: Sequence[tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """The options of a split, as `SegmentationDataModule` describes them.
+
+    Args:
+        split: fractions, numbers or files of ids of each part, a ``split.json``, or a name.
+        seed: of a random split.
+        stratify: the property that all parts have in equal proportions.
+        group: what groups the cases.
+        folds: the number of folds.
+        fold: the index of the fold.
+        root: the folder of the data set; files are looked for here, in it, and in ``folder_name``.
+        folder_name: the name of the data set's folder in ``root``.
+    """
+
+    split: Split | str
+    seed: int
     stratify: str | None
     group: str | None
     folds: int | None
     fold: int
+    root: Path
+    folder_name: str
 
-    def named_split(self, name: str) -> Mapping[str, Part]:
-        """The split that ``data.split=<name>`` means; a subclass may define some.
+    def keeping(self, parts: Mapping[str, Sequence[str]]) -> "Splitting":
+        """The same options with the parts that an earlier run recorded, as ids."""
+        same = sorted(parts["test"]) == sorted(parts["val"])
+        kept: Split = {**parts, "test": "val"} if same else dict(parts)
+        return replace(self, split=kept, folds=None, stratify=None)
+
+    @property
+    def names_files(self) -> bool:
+        """Whether the split comes from files, or from a name that the data set knows."""
+        parts = [self.split] if isinstance(self.split, str) else list(self.split.values())
+        return any(isinstance(part, str) and part != "val" for part in parts)
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the groups come from a file; a regular expression is among the settings."""
+        return self.group is not None and is_table(self.group)
+
+    def find_split(self, named: Callable[[str], Split]) -> Split:
+        """The split of the config, with the ids of the files that it names.
+
+        Args:
+            named: gives the split that a name of the data set means.
 
         Raises:
-            ConfigError: there is no split of that name.
+            ConfigError: a file does not exist.
         """
-        raise ConfigError(
-            f"data.split={name}: no such file, nor a split that this data set knows; give "
-            "fractions or numbers of train, val and test, text files of ids, or an earlier cell's "
-            "split.json"
-        )
-
-    def make_parts(
-        self,
-        cases: Sequence[Case],
-        labels: Sequence[Sequence[int]] | None = None,
-        sizes: Sequence[tuple[int, int]] | None = None,
-    ) -> dict[str, list[int]]:
-        """Split sorted cases.
-
-        Args:
-            cases: the cases, sorted by id.
-            labels: the labels in each case's mask, for ``stratify=classes``.
-            sizes: the (height, width) of each case, for ``stratify=size``.
-
-        Returns:
-            The indices of the cases of each part.
-        """
-        return self._make_parts(cases, labels, sizes, self.find_groups(cases))
-
-    def split_notices(
-        self,
-        cases: Sequence[Case],
-        parts: Mapping[str, Sequence[int]],
-        labels: Sequence[Sequence[int]] | None = None,
-        sizes: Sequence[tuple[int, int]] | None = None,
-    ) -> list[str]:
-        """Lines on parts whose sizes are not those asked for, and on groups that parts cut.
-
-        Args:
-            cases: as in `make_parts`, as are ``labels`` and ``sizes``.
-            parts: those that `make_parts` made of them.
-            labels: the labels in each case's mask.
-            sizes: the (height, width) of each case.
-        """
-        groups = self.find_groups(cases)
-        if groups is None:
-            return []
-        asked = self._make_parts(cases, labels, sizes, None)
-        return [*filter(None, (size_notice(parts, asked), cut_notice(parts, groups)))]
+        if isinstance(self.split, str):
+            file = self._find_file(self.split)
+            return read_split(file) if file else named(self.split)
+        return {name: self._read_part(name, value) for name, value in self.split.items()}
 
     def find_groups(self, cases: Sequence[Case]) -> list[str] | None:
         """The group of each case by ``data.group``; None where that is not set.
@@ -95,36 +102,48 @@ class SplitsCases:
             )
         return groups_in_table(ids, parse_groups(read_text(file), file), file)
 
-    def _make_parts(
+    def make_parts(
         self,
         cases: Sequence[Case],
-        labels: Sequence[Sequence[int]] | None,
-        sizes: Sequence[tuple[int, int]] | None,
+        split: Split,
+        facts: CaseFacts,
         groups: Sequence[str] | None,
     ) -> dict[str, list[int]]:
+        """The indices of the cases of each part.
+
+        Args:
+            cases: the cases, sorted by id.
+            split: see `find_split`.
+            facts: of the cases.
+            groups: of the cases, none of which is cut; None: each case by itself.
+        """
         ids = [case.id for case in cases]
         named = [id_.rpartition("_")[0] for id_ in ids]
-        facts = {"classes": labels, "size": sizes, "name": named}.get(self.stratify or "")
-        strata = None if facts is None else [str(each) for each in facts]
-        split = self.find_split()
-        return make_split(ids, split, self.split_seed, strata, self.folds, self.fold, groups)
+        known = {"classes": facts.labels, "size": facts.sizes, "name": named}
+        found = known.get(self.stratify or "")
+        strata = None if found is None else [str(each) for each in found]
+        return make_split(ids, split, self.seed, strata, self.folds, self.fold, groups)
 
-    def keep_split(self, parts: Mapping[str, Sequence[str]]) -> None:
-        """Use the parts that an earlier run recorded, as ids, instead of a new split."""
-        same = sorted(parts["test"]) == sorted(parts["val"])
-        self.split = {**parts, "test": "val"} if same else dict(parts)
-        self.folds = self.stratify = None
+    def notices(
+        self,
+        cases: Sequence[Case],
+        split: Split,
+        facts: CaseFacts,
+        parts: Mapping[str, Sequence[int]],
+    ) -> list[str]:
+        """Lines on parts whose sizes are not those asked for, and on groups that parts cut.
 
-    def find_split(self) -> Mapping[str, Part]:
-        """The split of the config, with the ids of the files that it names.
-
-        Raises:
-            ConfigError: a file does not exist.
+        Args:
+            cases: as in `make_parts`, as are ``split`` and ``facts``.
+            split: as there.
+            facts: as there.
+            parts: those that `make_parts` made of them.
         """
-        if isinstance(self.split, str):
-            file = self._find_file(self.split)
-            return read_split(file) if file else self.named_split(self.split)
-        return {name: self._read_part(name, value) for name, value in self.split.items()}
+        groups = self.find_groups(cases)
+        if groups is None:
+            return []
+        asked = self.make_parts(cases, split, facts, None)
+        return [*filter(None, (size_notice(parts, asked), cut_notice(parts, groups)))]
 
     def _find_file(self, name: str) -> Path | None:
         folders = [Path(), self.root, self.root / self.folder_name]

@@ -8,7 +8,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import NoReturn
 
-from segbench.data.files import SUFFIXES, OnFault, check_name, check_regular, find_pictures
+from segbench.data.decoding.files import SUFFIXES, OnFault, check_name, check_regular, find_pictures
 from segbench.errors import ConfigError, DataError
 from segbench.names import is_long
 

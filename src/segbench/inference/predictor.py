@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from segbench.cell.task import resize_logits
 from segbench.colours import class_colour
+from segbench.data.decoding.pictures import MODES
 from segbench.data.options import as_size
-from segbench.data.pictures import MODES
 from segbench.data.store.transforms import Array, normalise, resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.device import auto_precision

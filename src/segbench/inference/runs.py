@@ -189,7 +189,7 @@ def read_weights(file: Path) -> "dict[str, Tensor]":
     Raises:
         SegbenchError: the file is missing, damaged, or holds objects other than weights.
     """
-    from segbench.records.checkpoint_files import read_checkpoint
+    from segbench.records.checkpoints.files import read_checkpoint
 
     if not file.is_file():
         raise SegbenchError(f"{file}: no such file; the cell has no selected weights (yet)")

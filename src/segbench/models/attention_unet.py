@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.blocks import (
+from segbench.models.parts.blocks import (
     DropoutAt,
     Up,
     UpBlock,
@@ -18,7 +18,7 @@ from segbench.models.blocks import (
     channel_widths,
     dropout_rates,
 )
-from segbench.models.normalisation import Norm
+from segbench.models.parts.normalisation import Norm
 from segbench.models.unet import UNet
 
 

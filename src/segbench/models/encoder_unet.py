@@ -11,15 +11,15 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from segbench.models.blocks import (
+from segbench.models.parts.blocks import (
     Up,
     UpBlock,
     channel_widths,
     crop_like,
     pad_to_multiple,
 )
-from segbench.models.normalisation import accept_single_values
-from segbench.models.pretrained import (
+from segbench.models.parts.normalisation import accept_single_values
+from segbench.models.parts.pretrained import (
     Weights,
     adapt_first_convolution,
     imagenet_weights,

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from segbench.models.blocks import crop_like, pad_to_multiple
-from segbench.models.packages import as_plain
+from segbench.models.parts.blocks import crop_like, pad_to_multiple
+from segbench.models.parts.packages import as_plain
 
 NETWORKS = {"dynunet": "DynUNet", "segresnet": "SegResNet", "swin_unetr": "SwinUNETR"}
 MEDNEXT = {f"mednext_{size.lower()}": size for size in "SBML"}

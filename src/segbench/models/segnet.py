@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.blocks import ConvBlock, channel_widths, crop_like, pad_to_multiple
+from segbench.models.parts.blocks import ConvBlock, channel_widths, crop_like, pad_to_multiple
 
 
 def max_unpool(x: Tensor, index: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from segbench.errors import WeightsError
-from segbench.models.blocks import crop_like, pad_to_multiple
-from segbench.models.normalisation import accept_single_values
-from segbench.models.packages import as_plain, drop_unused
+from segbench.models.parts.blocks import crop_like, pad_to_multiple
+from segbench.models.parts.normalisation import accept_single_values
+from segbench.models.parts.packages import as_plain, drop_unused
 from segbench.types import IMAGENET_MEAN, IMAGENET_STD
 
 STRIDE = 32  # of the coarsest features of most encoders of the package

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torchvision.models import get_model
 
-from segbench.models.normalisation import accept_single_values
-from segbench.models.pretrained import (
+from segbench.models.parts.normalisation import accept_single_values
+from segbench.models.parts.pretrained import (
     Weights,
     adapt_first_convolution,
     imagenet_weights,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.blocks import (
+from segbench.models.parts.blocks import (
     ConvBlock,
     DropoutAt,
     bilinear_upsampling,
@@ -19,7 +19,7 @@ from segbench.models.blocks import (
     dropout_rates,
     pad_to_multiple,
 )
-from segbench.models.normalisation import Norm
+from segbench.models.parts.normalisation import Norm
 
 
 class FullScaleBlock(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.blocks import (
+from segbench.models.parts.blocks import (
     ConvBlock,
     DropoutAt,
     Up,
@@ -19,7 +19,7 @@ from segbench.models.blocks import (
     pad_to_multiple,
     upsampling,
 )
-from segbench.models.normalisation import Norm
+from segbench.models.parts.normalisation import Norm
 
 
 def node(row: int, column: int) -> str:

@@ -143,7 +143,7 @@ def read_weights(path: Path) -> "dict[str, Tensor]":
 
             state: object = load_file(path)
         else:
-            from segbench.records.checkpoint_files import read_checkpoint
+            from segbench.records.checkpoints.files import read_checkpoint
 
             state = read_checkpoint(path)
     except Exception as error:  # a damaged file can cause any error

@@ -13,7 +13,7 @@ import pytest
 from made_data import box, make_ph2, module, picture, save
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.reads import recorded_reads
+from segbench.data.decoding.reads import recorded_reads
 from segbench.data.store.contents import read_contents
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.synthetic import SyntheticDataModule

@@ -11,6 +11,7 @@ import numpy as np
 from segbench.data.base import SegmentationDataModule
 from segbench.data.check.duplicates import Fingerprint, duplicate_problems, fingerprint
 from segbench.data.check.likely_groups import describe_groups, likely_groups
+from segbench.data.decoding.pictures import stored_as
 from segbench.data.faults import (
     EMPTY,
     Counts,
@@ -21,7 +22,7 @@ from segbench.data.faults import (
     is_blank,
     label_counts,
 )
-from segbench.data.pictures import stored_as
+from segbench.data.splitting import CaseFacts
 from segbench.data.store.prepared import Case
 from segbench.errors import DataError, SegbenchError
 
@@ -65,7 +66,7 @@ def check_data(
         *missing_classes(data, parts, checked),
         *duplicates(cases, parts, checked),
     ]
-    if data.group is None:
+    if data.splitting.group is None:
         pictures = [each.fingerprint for each in checked]
         problems += likely_groups([case.id for case in cases], parts, pictures)
     if any(problem.kind == NO_FOREGROUND for problem in problems):  # one problem for all masks
@@ -90,7 +91,7 @@ def check_data(
 def find_all(data: SegmentationDataModule) -> tuple[list[Case], list[Problem]]:
     """The complete cases, sorted by id, and a problem for each incomplete one."""
     faults: list[DataError] = []
-    data.on_fault = faults.append  # type: ignore[assignment, method-assign]
+    data.faults = faults
     cases = sorted(data.find_cases(), key=lambda case: case.id)
     return cases, [
         Problem("error", "incomplete", message.partition(": ")[0], message)
@@ -106,12 +107,12 @@ def split_cases(
     If training could not split the cases, there are neither, and the problem.
     """
     labels = [np.flatnonzero(each.counts).tolist() for each in checked]
-    sizes = [each.size for each in checked]
+    facts = CaseFacts(labels, [each.size for each in checked])
     try:
-        parts = data.make_parts(cases, labels, sizes)
-        told = data.split_notices(cases, parts, labels, sizes)
+        parts = data.make_parts(cases, facts)
+        told = data.splitting.notices(cases, data.find_split(), facts, parts)
         found = [Problem("notice", "groups", "", text) for text in told]
-        return parts, data.find_groups(cases) or [], found
+        return parts, data.splitting.find_groups(cases) or [], found
     except (SegbenchError, ValueError) as error:  # for example, a list names an unreadable case
         return {}, [], [Problem("error", "split", "", str(error))]
 

@@ -13,8 +13,10 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, get_worker_info
 
+from segbench.data.store.loading import EpochSampler, PreparedCases
 from segbench.errors import SegbenchError
 from segbench.hardware.parents import end_with_pool
 from segbench.types import Batch
@@ -187,6 +189,34 @@ class BatchLoader(DataLoader[Batch]):
             )
             self.num_workers = 0
             return super().__iter__()
+
+
+def make_loader(
+    cases: PreparedCases, batch_size: int, workers: int, sampler: EpochSampler | None = None
+) -> BatchLoader:
+    """A loader of whole batches.
+
+    Args:
+        cases: the cases of a part.
+        batch_size: images in a batch.
+        workers: wanted number of loading processes; fewer where shared memory has no room.
+        sampler: the order; None: that of the cases.
+    """
+    workers = workers_with_room(workers, cases.batch_bytes(batch_size))
+    return BatchLoader(
+        cases,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        multiprocessing_context=START if workers else None,
+        collate_fn=hand_over,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=start_loading,
+        # a separate one, so that the number of workers does not change the global one
+        generator=torch.Generator(),
+    )
 
 
 def explain(error: Exception) -> str | None:

@@ -12,9 +12,9 @@ from torchvision.models import get_model
 
 from segbench.errors import WeightsError
 from segbench.models.encoder_unet import EncoderUNet
-from segbench.models.pretrained import adapted_filters
+from segbench.models.parts.pretrained import adapted_filters
+from segbench.models.parts.starting_weights import load_weights
 from segbench.models.smp import SMPModel
-from segbench.models.starting_weights import load_weights
 from segbench.models.torchvision_models import TorchvisionModel
 from segbench.records.record import read_record
 from segbench.records.weight_files import digest_of, find_weights, read_weights

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from segbench.models.attention_unet import AttentionUNet
-from segbench.models.blocks import (
+from segbench.models.encoder_unet import EncoderUNet
+from segbench.models.parts.blocks import (
     ConvBlock,
     UpBlock,
     channel_widths,
@@ -11,8 +12,7 @@ from segbench.models.blocks import (
     pad_to_multiple,
     upsampling,
 )
-from segbench.models.encoder_unet import EncoderUNet
-from segbench.models.normalisation import (
+from segbench.models.parts.normalisation import (
     BatchNorm,
     SampleNorm,
     accept_single_values,

@@ -10,7 +10,7 @@ from torch import nn
 
 from segbench.data.store.transforms import normalise
 from segbench.models.monai import MONAIModel
-from segbench.models.packages import as_plain, drop_unused
+from segbench.models.parts.packages import as_plain, drop_unused
 from segbench.models.smp import SMPModel, import_smp
 
 Run = Callable[..., int]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segbench.models.normalisation import Norm, normalisation
+from segbench.models.parts.normalisation import Norm, normalisation
 
 Up = Literal["transpose", "bilinear"]
 Order = Literal["conv-norm-relu", "conv-relu-norm"]

@@ -7,7 +7,7 @@ import torch
 from torchvision.models import get_model, get_model_weights
 
 from segbench.models.encoder_unet import EncoderUNet
-from segbench.models.pretrained import WeightsError, adapted_filters
+from segbench.models.parts.pretrained import WeightsError, adapted_filters
 from segbench.models.smp import SMPModel
 from segbench.models.torchvision_models import TorchvisionModel
 

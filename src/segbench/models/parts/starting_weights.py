@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from torch import Tensor, nn
 
 from segbench.errors import WeightsError
-from segbench.models.pretrained import adapted_filters
+from segbench.models.parts.pretrained import adapted_filters
 
 # What precedes the names of the same layers in files of other networks and packages
 FILES = (

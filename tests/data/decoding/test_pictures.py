@@ -11,7 +11,7 @@ from made_data import box, make_folder, make_pets, module, picture, save
 from PIL import Image
 
 from segbench.data.check.check import check_data
-from segbench.data.pictures import decode_image, decode_mask, image_notices
+from segbench.data.decoding.pictures import decode_image, decode_mask, image_notices
 from segbench.errors import ConfigError, DataError
 
 Run = Any

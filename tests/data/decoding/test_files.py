@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_data import MAKERS, make_folder, module, picture, save
 
-from segbench.data.files import find_pictures, read_file, read_text
+from segbench.data.decoding.files import find_pictures, read_file, read_text
 from segbench.data.splits import make_split, read_part, read_split
 from segbench.errors import DataError
 

@@ -1,9 +1,11 @@
 """Records the files that a piece of code reads, by a Python audit hook for opened files."""
 
+import functools
+import inspect
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -57,3 +59,23 @@ def _is_data(path: str) -> bool:
     if path.endswith(_CODE) or path.startswith((*_SYSTEM, *installed)):
         return False
     return os.path.isfile(path)
+
+
+def recording(init: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps its arguments in ``_arguments``, its files in ``_files_read``."""
+
+    @functools.wraps(init)
+    def wrapped(self: Any, *values: Any, **options: Any) -> None:
+        if "_arguments" not in vars(self):
+            bound = inspect.signature(init).bind(self, *values, **options)
+            bound.apply_defaults()
+            named = {p.name: p.kind for p in bound.signature.parameters.values()}
+            rest = next(
+                (n for n, kind in named.items() if kind is inspect.Parameter.VAR_KEYWORD), ""
+            )
+            given = dict(list(bound.arguments.items())[1:])
+            self._arguments = {**given.pop(rest, {}), **given}
+        with recorded_reads(vars(self).setdefault("_files_read", set())):
+            init(self, *values, **options)
+
+    return wrapped

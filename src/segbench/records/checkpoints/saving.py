@@ -11,7 +11,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from segbench.records.checkpoint_files import (
+from segbench.records.checkpoints.files import (
     read_checkpoint,
     settle,
     settle_folder,

@@ -13,8 +13,8 @@ import pytest
 import torch
 from tiny import TINY, only_cell
 
-from segbench.records.checkpoint_files import read_checkpoint, write_checkpoint
-from segbench.records.checkpoints import (
+from segbench.records.checkpoints.files import read_checkpoint, write_checkpoint
+from segbench.records.checkpoints.saving import (
     BEST,
     DONE,
     LAST,
@@ -141,8 +141,8 @@ def test_a_full_disk_leaves_the_files_of_before(
         raise OSError(28, "No space left on device")
 
     for where in (
-        "segbench.records.checkpoint_files.torch.save",
-        "segbench.records.checkpoint_files.os.fsync",
+        "segbench.records.checkpoints.files.torch.save",
+        "segbench.records.checkpoints.files.os.fsync",
     ):
         with monkeypatch.context() as patched:
             patched.setattr(where, full)
@@ -355,7 +355,8 @@ INTERRUPTED = """
 import signal, sys
 from pathlib import Path
 import torch
-from segbench.records import checkpoint_files, checksums
+from segbench.records import checksums
+from segbench.records.checkpoints import files as checkpoint_files
 
 def fail(*_):
     raise RuntimeError("from a signal")

@@ -1,0 +1,1 @@
+"""What networks are built of: convolution blocks, normalisation, and weights to start from."""
