@@ -47,7 +47,7 @@ def timed(owner, name, label):
 
 timed(experiment, "build_task", "build network")
 timed(experiment, "build_trainer", "build trainer")
-timed(experiment, "count_flops", "count operations")
+timed(experiment, "network_flops", "count operations")
 timed(experiment, "environment", "environment")
 timed(scoring, "write_scores", "write scores")
 timed(scoring, "draw_panels", "draw panels")

@@ -19,8 +19,8 @@ class CellSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the unfinished cells of the grid, then compare all of them."""
-        from segbench.commands.search import run_search
-        from segbench.commands.sweep import is_follower, run_sweep
+        from segbench.commands.sweeps.search import run_search
+        from segbench.commands.sweeps.sweep import is_follower, run_sweep
         from segbench.hardware.parents import end_with_pool
 
         assert self.hydra_context is not None

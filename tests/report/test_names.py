@@ -22,8 +22,8 @@ from markdown_it import MarkdownIt
 from nasty import NASTY, shown
 
 from segbench.cell.scoring import write_scores
-from segbench.commands.board import Board, Planned
 from segbench.commands.check import print_check
+from segbench.commands.sweeps.board import Board, Planned
 from segbench.commands.tables import scores_table
 from segbench.data.check.contact_sheet import draw_grid
 from segbench.metrics.registry import SURFACE

@@ -26,6 +26,7 @@ from segbench.cell.keeping import keep_pictures, noted
 from segbench.cell.scoring import score_parts
 from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer, lightning_mistakes
+from segbench.cell.trial import network_flops
 from segbench.config.build import build
 from segbench.config.epoch_scores import check_classes, epoch_scores, following, monitor_of
 from segbench.config.identity import Identity
@@ -34,7 +35,7 @@ from segbench.data.options import as_size
 from segbench.data.splits import read_split
 from segbench.data.store.processes import explain
 from segbench.errors import ConfigError, DataError, SegbenchError
-from segbench.hardware.device import count_flops, environment
+from segbench.hardware.device import environment
 from segbench.hardware.memory import peak_memory, release_memory
 from segbench.hardware.oom import Footprint, advice, is_out_of_memory
 from segbench.losses.class_weights import needs_pixel_counts
@@ -71,7 +72,6 @@ from segbench.system_errors import naming
 from segbench.text.screen import say
 
 log = logging.getLogger(__name__)
-_counted: dict[tuple[str, int, tuple[int, int]], int] = {}
 
 
 def run_cell(
@@ -238,7 +238,7 @@ def _run(
     if not (out / SPLIT).is_file() or not _has_trained(folder):
         write_json(out / SPLIT, data.split_record())
     record["parameters"] = sum(p.numel() for p in task.network.parameters())
-    record["flops"] = _flops(cfg, task, data)
+    record["flops"] = network_flops(cfg)
     record["environment"] = environment(trainer.strategy.root_device, trainer.precision)
     write_record(out, record)
     leads = "choices" in record
@@ -294,14 +294,6 @@ def _keep_split(data: SegmentationDataModule, folder: Path) -> None:
     """Give a resumed training the split with which it was started."""
     if _has_trained(folder) and (folder / SPLIT).is_file():
         data.keep_split(read_split(folder / SPLIT))
-
-
-def _flops(cfg: DictConfig, task: SegmentationTask, data: SegmentationDataModule) -> int:
-    """FLOPs of the network for one image, counted once per network in this process."""
-    key = OmegaConf.to_yaml(cfg.model, resolve=True), data.in_channels, data.size
-    if key not in _counted:
-        _counted[key] = count_flops(task.network, data.in_channels, data.size)
-    return _counted[key]
 
 
 def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.config.build import USERS_ERRORS, build, refusal
+from segbench.data.options import as_size
 from segbench.errors import ConfigError
 from segbench.records.weight_files import find_weights, is_source, read_weights
 from segbench.types import logit_channels
@@ -27,14 +28,25 @@ def try_parts(cfg: DictConfig) -> None:
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=False)
     if plain.get("model") is not None:
-        data = cfg.data
-        size = data.size if isinstance(data.size, int) else tuple(data.size)
-        _try_network(_text(cfg.model), data.in_channels, logit_channels(data.num_classes), size)
+        network_flops(cfg)
     _try_node(_text(cfg.loss), "loss")
     _try_optimizer(_text(cfg.optimizer), _text(cfg.get("scheduler")))
     for name, node in (cfg.get("callbacks") or {}).items():
         if node:
             _try_node(_text(node), f"callbacks.{name}")
+
+
+def network_flops(cfg: DictConfig) -> int | None:
+    """FLOPs of a cell's network for one image, counted once for each network of a process.
+
+    None for a network that needs the content of a tensor, which the trial does not have.
+
+    Raises:
+        ConfigError: the network cannot be built, or does not return what it should.
+    """
+    data = cfg.data
+    facts = data.in_channels, logit_channels(data.num_classes), as_size(data.size)
+    return _try_network(_text(cfg.model), *facts)
 
 
 def _text(node: Any) -> str:
@@ -69,9 +81,14 @@ def _try_optimizer(text: str, scheduler: str) -> None:
 
 
 @cache
-def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, int]) -> None:
-    """Build a network on torch's meta device, where tensors have shapes and no content."""
+def _try_network(text: str, channels: int, logits: int, size: tuple[int, int]) -> int | None:
+    """Build a network on torch's meta device, where tensors have shapes and no content.
+
+    Returns:
+        Its FLOPs for one image, by PyTorch's counter; None if it cannot be run there.
+    """
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
     from segbench.models.parts.starting_weights import fitting
 
@@ -79,7 +96,7 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
     weights = node.get("weights") if isinstance(node, Mapping) else None
     if isinstance(weights, str):
         node = {**node, "weights": None}  # no pretrained weights, as this network is discarded
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = size
     images = torch.empty(2, channels, height, width, device="meta")
     try:
         network = _without_weights(node)
@@ -87,12 +104,14 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
             fitting(network, read_weights(find_weights(weights)), str(weights))
         _check_memory(sum(p.numel() for p in network.parameters()))
         with torch.no_grad():
-            trained, evaluated = network.train()(images), network.eval()(images)
+            trained = network.train()(images)
+            with FlopCounterMode(display=False) as counter:
+                evaluated = network.eval()(images)
     except USERS_ERRORS as error:
         raise refusal("model", error) from error
     except (AssertionError, RuntimeError) as error:
         if isinstance(error, NotImplementedError) or "meta" in str(error):
-            return  # an operation needs a tensor's content
+            return None  # an operation needs a tensor's content
         raise ConfigError(
             f"model: it fails on images of {channels} channels and {height} × {width} pixels "
             f"({' '.join(str(error).split())}); perhaps another data.size helps"
@@ -106,6 +125,7 @@ def _try_network(text: str, channels: int, logits: int, size: int | tuple[int, i
                 f"model: expected logits of the shape (2, {logits}, {height}, {width}) for images "
                 f"(2, {channels}, {height}, {width}), or in training a list of them, got {got}"
             )
+    return int(counter.get_total_flops()) // len(images)
 
 
 def _without_weights(node: Any) -> Any:

@@ -34,14 +34,13 @@ TRAINER: dict[str, tuple[object, ...]] = {
     "deterministic": (None, True, False, "warn"),
     "benchmark": (None, True, False),
 }
-_runs: list[Run] = []
 
 
 def main() -> None:
     """Evaluate the cells that ``run=`` names; Hydra needs their config before it parses options."""
     arguments = prepare_arguments("evaluate")
-    _runs[:] = asked_runs(arguments)
-    first = _runs[0]
+    runs = asked_runs(arguments)
+    first = runs[0]
     nodes = {
         "data": OmegaConf.to_container(first.reading),
         "model": OmegaConf.to_container(first.config.model),
@@ -53,7 +52,13 @@ def main() -> None:
     own_cache = ("data=", "data.cache=")
     if cache and not any(each.lstrip("+").startswith(own_cache) for each in arguments):
         say(f"note: the cell's data.cache={cache} is not used unless it is given here")
-    _evaluate()
+
+    def job(asked: DictConfig) -> None:
+        _evaluate(runs, asked)
+
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")(
+        collects_failures(job)
+    )()
 
 
 def evaluation_trainer(run: Run) -> dict[str, Any]:
@@ -77,9 +82,7 @@ def evaluation_trainer(run: Run) -> dict[str, Any]:
     return dict(node)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
-@collects_failures
-def _evaluate(asked: DictConfig) -> None:
+def _evaluate(runs: list[Run], asked: DictConfig) -> None:
     if asked.part is not None and asked.part not in PARTS:
         raise ConfigError(f"part={asked.part}: expected {', '.join(PARTS)}")
     chosen = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))
@@ -87,21 +90,24 @@ def _evaluate(asked: DictConfig) -> None:
     overrides = [each.lstrip("+") for each in HydraConfig.get().overrides.task]
     resized = any(each.startswith("data.size=") for each in overrides)
     moved = any(each.startswith("data.root=") for each in overrides)
-    cfg = evaluation_config(_runs, asked, keep_size=not resized)
-    permitted = {group: _permitted(_runs[0], group, chosen[group]) for group in ("data", "model")}
+    cfg = evaluation_config(runs, asked, keep_size=not resized)
+    permitted = {group: _permitted(runs[0], group, chosen[group]) for group in ("data", "model")}
     permitted["trainer"] = permitted_in_configs()
     for group, origin in permitted.items():
         check_tree(OmegaConf.to_container(cfg[group]), group, origin)
-    choices = _choices(_runs)
+    choices = _choices(runs)
     choices["data"] = choices.get("data", "data") if own else chosen["data"]
-    runs = [str(run.folder) for run in _runs]
     record: Record = {"status": "running", "error": None, "choices": choices, "seed": cfg.seed}
-    record["evaluated"] = {"runs": runs, "part": asked.part, "tta": asked.tta}
-    target = Path("outputs") / _name(asked, _runs) / EVALUATIONS / _folder(_runs, choices["data"])
+    record["evaluated"] = {
+        "runs": [str(run.folder) for run in runs],
+        "part": asked.part,
+        "tta": asked.tta,
+    }
+    target = Path("outputs") / _name(asked, runs) / EVALUATIONS / _folder(runs, choices["data"])
     from segbench.inference.evaluation import evaluate  # torch and Lightning take seconds to import
 
     record, folder = evaluate(
-        _runs,
+        runs,
         cfg,
         target,
         record,

@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,7 +46,8 @@ USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 search_current_folder()  # here too, as processes of launchers and loaders import this module
-_failures: list[Exception] = []
+# of the job that `run_command` runs; None in the processes of a launcher
+_FAILURES: ContextVar[list[Exception] | None] = ContextVar("_FAILURES", default=None)
 T = TypeVar("T")
 
 
@@ -57,10 +59,20 @@ def collects_failures(job: Callable[[DictConfig], T]) -> Callable[[DictConfig], 
         try:
             return job(cfg)
         except Exception as error:
-            _failures.append(error)
+            _keep(error)
             return None
 
     return guarded
+
+
+def _keep(error: Exception) -> None:
+    """Keep an error for `run_command`.
+
+    A function of its own, because launchers send the job to other processes with all that it
+    refers to, and a context variable cannot be sent.
+    """
+    if (failures := _FAILURES.get()) is not None:
+        failures.append(error)
 
 
 def silence_hydra() -> None:
@@ -87,8 +99,9 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     sys.argv = ["segbench", *_flags_first(arguments)]
     register_resolvers()
     silence_hydra()
-    _failures.clear()
     forget_data()
+    failures: list[Exception] = []
+    before = _FAILURES.set(failures)
     try:
         with checked_composition():
             main()
@@ -99,8 +112,10 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILURE
     except Exception as error:
-        _failures.append(error)
-    codes = [_report(error, arguments, debug) for error in _failures]
+        failures.append(error)
+    finally:
+        _FAILURES.reset(before)
+    codes = [_report(error, arguments, debug) for error in failures]
     return codes[0] if codes else 0
 
 

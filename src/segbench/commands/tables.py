@@ -41,6 +41,11 @@ def _by_part(record: Record) -> str:
     return "; ".join(texts)
 
 
+def _gflops(record: Record) -> str:
+    flops = record.get("flops")
+    return "" if flops is None else f"{flops / 1e9:.2f} GFLOPs an image; "
+
+
 def print_result(record: Record, folder: Path) -> None:
     """Print a finished cell's test scores, its cost and the paths of its files."""
     screen = console()
@@ -48,7 +53,7 @@ def print_result(record: Record, folder: Path) -> None:
     screen.print(
         f"{_by_part(record)}; epoch "
         f"{record['best_epoch']} of {record['epochs']}; {record['parameters']:,} parameters, "
-        f"{record['flops'] / 1e9:.2f} GFLOPs an image; trained {record['train_seconds']:.0f} s at "
+        f"{_gflops(record)}trained {record['train_seconds']:.0f} s at "
         f"{record['images_per_second']:.0f} images/s, "
         f"{record['environment']['precision']} on {record['environment']['device']}"
     )

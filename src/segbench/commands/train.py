@@ -21,7 +21,7 @@ from segbench.cell.history import check_place, short
 from segbench.cell.notices import notices
 from segbench.cell.trial import try_parts
 from segbench.commands.run import collects_failures, one_line, silence_hydra
-from segbench.commands.sweep import CELL
+from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import segbench.commands.board as board_module
-from segbench.commands.board import Board, Planned, clock
+import segbench.commands.sweeps.board as board_module
+from segbench.commands.sweeps.board import Board, Planned, clock
 from segbench.records.record import write_record, write_text
 
 METRICS = {"val": {"iou": 0.7}, "test": {"iou": 0.65}}

@@ -15,21 +15,21 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place
 from segbench.cell.notices import notices
 from segbench.cell.trial import try_parts
-from segbench.commands.board import Board, Planned
-from segbench.commands.watch import end_vain_wait
+from segbench.commands.sweeps.board import Board
+from segbench.commands.sweeps.planned import Planned, first_state
+from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.identity import identify
 from segbench.config.registry import check_cell
 from segbench.errors import SegbenchError
 from segbench.records.cells import read_cell
 from segbench.records.files import exists
 from segbench.records.locks import is_locked
-from segbench.records.record import RUN, damaged_files, write_record
+from segbench.records.record import RUN
 from segbench.text.screen import say
 
 Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
 CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
-KILLED = {"status": "failed", "error": "its process was killed, perhaps for want of memory"}
 
 
 def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Launch) -> None:
@@ -80,7 +80,7 @@ def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]
         check_place(folder, cfg, identity)
         try_parts(cfg)
         find_source(cfg, identity)
-        state, reason = _state(folder, cfg)
+        state, reason = first_state(folder, cfg.overwrite, cfg.retry_failed)
         if state == "waiting":
             notes |= dict.fromkeys(notices(folder, cfg, identity))
         asked.setdefault(folder, []).append(overrides)
@@ -119,23 +119,6 @@ def _enter(cfg: DictConfig) -> Path:
     return folder
 
 
-def _state(folder: Path, cfg: DictConfig) -> tuple[str, str]:
-    """The state of a cell before the sweep, and the reason if it will not be run."""
-    if is_locked(folder):
-        return "elsewhere", "another process is running it"
-    if cfg.overwrite or not exists(folder / RUN):
-        return "waiting", ""
-    cell = read_cell(folder)
-    damaged = [cell.damage] if cell.damage else list(damaged_files(folder, cell.record).values())
-    for reason in damaged:
-        say(f"note: run or scored again: {reason}")
-    if cell.status == "done" and not damaged:
-        return "done", ""
-    if cell.status == "failed" and not cfg.retry_failed:
-        return "failed", " ".join(str(cell.record.get("error")).split())
-    return "waiting", ""
-
-
 def run_all(cells: list[Planned], launch: Launch) -> None:
     """Launch ``cells``, and launch those again that a failed launcher left unfinished.
 
@@ -144,11 +127,10 @@ def run_all(cells: list[Planned], launch: Launch) -> None:
     """
     while missing := _missing(cells):
         error = _launch(missing, launch)
-        begun = [cell for cell in missing if cell.state == "waiting" and _was_running(cell)]
+        begun = [cell for cell in missing if cell.state == "waiting" and cell.was_running]
         for cell in begun if error else []:
             if _launch([cell], launch) and cell.state == "waiting":
-                write_record(cell.folder, read_cell(cell.folder).record | KILLED)
-                cell.settle()
+                cell.record_killed()
         if error and all(cell.state == "waiting" for cell in missing):
             raise SegbenchError(f"hydra/launcher: {error}") from error
 
@@ -177,25 +159,7 @@ def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
         return error
     finally:
         for cell, reason in zip(cells, reasons, strict=True):
-            _settle(cell, reason)
-
-
-def _settle(cell: Planned, reason: str | None) -> None:
-    """Set the state of a launched cell; ``reason`` tells why it could not start, if so.
-
-    The lock is looked at before the record: another process that ends its cell in between has
-    written the record before it releases the lock.
-    """
-    locked = is_locked(cell.folder)
-    cell.settle()
-    if cell.state == "waiting" and locked:
-        cell.state, cell.reason = "elsewhere", "another process is running it"
-    elif cell.state == "waiting" and (reason or cell.reason):
-        cell.state, cell.reason = "failed", reason or cell.reason
-
-
-def _was_running(cell: Planned) -> bool:
-    return read_cell(cell.folder).record.get("status") == "running"
+            cell.settle_launched(reason)
 
 
 def finish(cells: list[Planned]) -> None:

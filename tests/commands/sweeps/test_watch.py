@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from segbench.commands import watch
-from segbench.commands.board import Planned
-from segbench.commands.sweep import _launch
-from segbench.commands.watch import Life, VainWaitError
+from segbench.commands.sweeps import watch
+from segbench.commands.sweeps.board import Planned
+from segbench.commands.sweeps.sweep import _launch
+from segbench.commands.sweeps.watch import Life, VainWaitError
 from segbench.records import locks
 from segbench.records.record import read_record, write_record
 

@@ -4,11 +4,9 @@ The progress is read from the cells' folders alone, so that cells of all process
 whether they run here, in a pool or on a cluster.
 """
 
-import csv
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import Self
@@ -18,103 +16,12 @@ from rich.live import Live
 from rich.styled import Styled
 from rich.table import Table
 
-from segbench.errors import SegbenchError
-from segbench.records.files import read_text
-from segbench.records.record import CURVES, LIMITS, RUN, Record, read_record, status_of
+from segbench.commands.sweeps.planned import Planned, name_apart
 from segbench.text.numbers import score_text
 from segbench.text.screen import console
 
 STYLES = {"running": "cyan", "done": "green", "failed": "red", "elsewhere": "yellow"}
 SECONDS = 1.0  # between two updates
-_HIDDEN = ("hydra.", "trial=")  # overrides that are not the user's
-
-
-@dataclass
-class Planned:
-    """A cell of a sweep; its state is waiting, running, done, failed or elsewhere."""
-
-    folder: Path
-    overrides: tuple[str, ...]  # Hydra's, of this cell
-    epochs: int  # the most that it can train
-    state: str = "waiting"
-    reason: str = ""  # why it is not done
-    epoch: int = 0
-    val: float | None = None
-    test: float | None = None
-    started: float = 0.0
-    seconds: float = 0.0
-    changed: int = 0  # time of run.json in ns when the sweep began
-    apart: str = ""  # what tells it from cells of the same name, such as "fold=2"
-
-    def __post_init__(self) -> None:
-        self.changed = _time_of(self.folder / RUN)
-        if self.state == "done":
-            self._take_result(read_record(self.folder))
-
-    @property
-    def name(self) -> str:
-        """The name of the cell's folder without its hash, and what tells it apart."""
-        return " ".join(filter(None, (self.folder.name.rsplit("-", 1)[0], self.apart)))
-
-    def refresh(self) -> None:
-        """Update the state from the cell's folder, unless the cell has ended."""
-        if self.state not in ("waiting", "running", "elsewhere"):
-            return
-        if _time_of(self.folder / RUN) == self.changed and self.state == "waiting":
-            return
-        try:
-            status = status_of(self.folder, read_record(self.folder))
-        except (
-            SegbenchError,
-            KeyError,
-        ):  # a half-written record, on a file system without atomic renames
-            return
-        if status == "running" and self.state != "elsewhere":
-            self.state = "running"
-            self.started = self.started or time.monotonic()
-        self._read_epoch()
-        if status in ("done", "failed"):
-            self.settle()
-
-    def settle(self) -> None:
-        """Set the final state from the cell's record."""
-        self.seconds = time.monotonic() - self.started if self.started else 0.0
-        try:
-            record = read_record(self.folder)
-        except SegbenchError as error:
-            self.state, self.reason = "waiting", str(error)
-            return
-        status = status_of(self.folder, record) if "status" in record else "waiting"
-        self.state = status if status in ("done", "failed") else "waiting"
-        self.reason = " ".join(str(record.get("error") or "").split())
-        if self.state == "done":
-            self._take_result(record)
-
-    def _take_result(self, record: Record) -> None:
-        metrics = record.get("metrics") or {}
-        self.epoch = record.get("epochs") or 0
-        self.val, self.test = (metrics.get(part, {}).get("iou") for part in ("val", "test"))
-
-    def _read_epoch(self) -> None:
-        try:
-            lines = read_text(self.folder / CURVES, LIMITS[CURVES]).splitlines()
-            *_, last = csv.DictReader(lines)
-            self.epoch, self.val = int(last["epoch"]), float(last["val/iou"])
-        except (SegbenchError, csv.Error, ValueError, KeyError, TypeError):  # no epoch yet
-            return
-
-
-def name_apart(cells: Sequence[Planned]) -> None:
-    """Add to the names of cells that have the same one the options in which they differ."""
-    groups: dict[str, list[Planned]] = {}
-    for cell in cells:
-        groups.setdefault(cell.name, []).append(cell)
-    for alike in groups.values():
-        common = set.intersection(*(set(cell.overrides) for cell in alike))
-        for cell in alike:
-            own = [each for each in cell.overrides if each not in common]
-            pairs = [each.partition("=") for each in own if not each.startswith(_HIDDEN)]
-            cell.apart = " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
 
 
 class Board:
@@ -246,10 +153,3 @@ def clock(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def _time_of(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

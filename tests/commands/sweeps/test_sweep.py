@@ -14,8 +14,8 @@ import pytest
 import yaml
 from tiny import TINY
 
-from segbench.commands import sweep
-from segbench.commands.board import Planned
+from segbench.commands.sweeps import planned
+from segbench.commands.sweeps.board import Planned
 from segbench.records.record import read_record, write_record
 
 Run = Callable[..., int]
@@ -234,12 +234,16 @@ def test_two_combinations_that_come_to_one_cell_are_one(
 def test_operations_are_counted_once_for_each_network(
     segbench: Run, tmp_path: Path, monkeypatch
 ) -> None:
-    from segbench.cell import experiment
+    from torch.utils import flop_counter
+
+    from segbench.cell import trial
 
     asked = []
-    count = experiment.count_flops
-    monkeypatch.setattr(experiment, "_counted", {})
-    monkeypatch.setattr(experiment, "count_flops", lambda *args: asked.append(1) or count(*args))
+    counter = flop_counter.FlopCounterMode
+    trial._try_network.cache_clear()
+    monkeypatch.setattr(
+        flop_counter, "FlopCounterMode", lambda **k: asked.append(1) or counter(**k)
+    )
     sweep = ("-m", *TINY, "trainer=smoke", "seed=0,1", "data.size=32,48")
     assert segbench(*sweep, "model=unet,segnet") == 0
     records = [read_record(folder) for folder in cells(tmp_path).values()]
@@ -293,9 +297,9 @@ def test_a_cell_that_another_process_ends_between_two_looks_is_done(
         write_record(folder, {"status": "done", "metrics": {}})
         return False
 
-    monkeypatch.setattr(sweep, "is_locked", end_now)
+    monkeypatch.setattr(planned, "is_locked", end_now)
     cell = Planned(tmp_path, (), 1)
-    sweep._settle(cell, "another process is running this cell")
+    cell.settle_launched("another process is running this cell")
     assert cell.state == "done"
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from segbench.commands.board import Board, Planned
-from segbench.commands.sweep import Launch, Load, plan, run_all, run_sweep
+from segbench.commands.sweeps.board import Board
+from segbench.commands.sweeps.planned import Planned
+from segbench.commands.sweeps.sweep import Launch, Load, plan, run_all, run_sweep
 from segbench.config.epoch_scores import monitor_of
 from segbench.config.identity import identify
 from segbench.config.search import (

@@ -1,0 +1,1 @@
+"""Sweeps: planning cells, running them, showing their progress, searching options."""
