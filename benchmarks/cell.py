@@ -25,7 +25,7 @@ from collections import defaultdict
 start, count, chosen = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 from segbench.__main__ import main
 import segbench.commands.train as command
-import segbench.cell.experiment as experiment, segbench.cell.task as tasks
+import segbench.cell.training as experiment, segbench.cell.task as tasks
 import segbench.cell.scoring as scoring, segbench.records.checkpoints.saving as checkpoints
 from lightning import Trainer
 from segbench.data.base import SegmentationDataModule

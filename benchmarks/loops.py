@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.callbacks.life import Cost, EpochLines, EpochSeed
-from segbench.cell.experiment import build_task
 from segbench.cell.task import EpochIoU
 from segbench.cell.trainer import build_trainer
+from segbench.cell.training import build_task
 from segbench.config.epoch_scores import MONITOR
 from segbench.config.registry import compose
 from segbench.data.base import SegmentationDataModule

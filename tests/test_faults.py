@@ -20,7 +20,7 @@ from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import TINY, only_cell
 
-from segbench.cell.experiment import _stays_interrupted
+from segbench.cell.training import _stays_interrupted
 from segbench.commands.run import explain
 from segbench.errors import SegbenchError
 from segbench.records.checkpoints.files import write_checkpoint

@@ -60,7 +60,7 @@ class StopAt(Callback):
 @contextmanager
 def stopping_in_epoch(epoch: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Cells stop at the first batch of the epoch, counted from 0."""
-    import segbench.cell.experiment as experiment
+    import segbench.cell.training as experiment
 
     original = experiment.build_trainer
     with monkeypatch.context() as patch:
@@ -93,7 +93,7 @@ def test_a_recipe_resumes_exactly(
 def test_stopped_early_and_killed_before_the_test_it_trains_no_more(
     segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import segbench.cell.experiment as experiment
+    import segbench.cell.training as experiment
 
     def stop(*_: object) -> None:
         raise Stopped
@@ -210,7 +210,7 @@ def test_a_frozen_encoder_keeps_its_weights_until_it_thaws(
         torch.load(only_cell(tmp_path, name) / "checkpoints/last.ckpt", weights_only=True)
         for name in ("default", "both")
     ]
-    import segbench.cell.experiment as experiment
+    import segbench.cell.training as experiment
     from segbench.config.registry import compose
 
     experiment.seed_everything(0, workers=True, verbose=False)

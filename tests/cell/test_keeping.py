@@ -62,15 +62,15 @@ def test_pictures_come_from_the_store_once_their_files_are_spoilt(
 def test_a_cell_ends_well_though_its_pictures_go_while_it_trains(
     segbench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    from segbench.cell import experiment
+    from segbench.cell import training
 
     def fit(*args: Any) -> None:
         trained(*args)
         for file in (tmp_path / "data").rglob("*.bmp"):
             file.unlink()
 
-    trained = experiment._fit
-    monkeypatch.setattr(experiment, "_fit", fit)
+    trained = training._fit
+    monkeypatch.setattr(training, "_fit", fit)
     make_ph2(tmp_path / "data")
     words = [word for word in TINY if "count" not in word]
     split = "data.split={train:4,val:1,test:1}"
@@ -90,8 +90,8 @@ def test_what_fails_after_the_scores_is_noted_and_no_more(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("segbench.cell.scoring.draw_panels", refuse)
-    for name in ("keep_pictures", "log_result", "close_runs"):
-        monkeypatch.setattr(f"segbench.cell.experiment.{name}", refuse)
+    for name in ("training.keep_pictures", "training.log_result", "experiment.close_runs"):
+        monkeypatch.setattr(f"segbench.cell.{name}", refuse)
     assert segbench(*TINY, "trainer=smoke") == 0
     record = read_record(only_cell(tmp_path))
     assert record["status"] == "done"

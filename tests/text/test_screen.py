@@ -14,7 +14,7 @@ from rich.styled import Styled
 from rich.table import Table
 from tiny import TINY
 
-from segbench.cell.experiment import build_task
+from segbench.cell.training import build_task
 from segbench.text.progress import track
 from segbench.text.screen import console, prepare_streams, say
 
@@ -128,7 +128,7 @@ def test_a_sweep_and_all_commands_on_a_pipe_of_ascii(
             raise ValueError("a name: [/x] \u2248\x1b[31m")
         return build_task(cfg, data)
 
-    monkeypatch.setattr("segbench.cell.experiment.build_task", build)
+    monkeypatch.setattr("segbench.cell.training.build_task", build)
     code, out, err = run("-m", *TINY, names, "loss=bce,dice", "seed=0,1")
     assert code == 1
     assert "| unet  | 0." in out

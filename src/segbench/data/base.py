@@ -10,9 +10,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from segbench.data.decoding.pictures import (
-    MAX_PIXELS,
-)
+from segbench.data.decoding.opening import MAX_PIXELS
 from segbench.data.decoding.reads import recorded_reads, recording
 from segbench.data.faults import count_notes, refuse_blank, refuse_faulty
 from segbench.data.groups.naming import check_group

@@ -13,7 +13,8 @@ from typing import Any
 
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
-from segbench.data.decoding.pictures import decode_image, holds_loss
+from segbench.data.decoding.picture_facts import holds_loss
+from segbench.data.decoding.pictures import decode_image
 from segbench.data.mask_files import (
     Palette,
     check_palette,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segbench.data.decoding.pictures import decode_mask, holds_loss
+from segbench.data.decoding.picture_facts import holds_loss
+from segbench.data.decoding.pictures import decode_mask
 from segbench.data.options import as_texts
 from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError

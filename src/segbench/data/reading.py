@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from segbench.data.decoding.files import read_file
-from segbench.data.decoding.pictures import decode_image, decode_mask, image_notices, max_bytes
+from segbench.data.decoding.opening import max_bytes
+from segbench.data.decoding.picture_facts import image_notices
+from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError

@@ -11,7 +11,8 @@ from made_data import box, make_folder, make_pets, module, picture, save
 from PIL import Image
 
 from segbench.data.check.check import check_data
-from segbench.data.decoding.pictures import decode_image, decode_mask, image_notices
+from segbench.data.decoding.picture_facts import image_notices
+from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.errors import ConfigError, DataError
 
 Run = Any

@@ -11,7 +11,7 @@ import numpy as np
 from segbench.data.base import SegmentationDataModule
 from segbench.data.check.duplicates import Fingerprint, duplicate_problems, fingerprint
 from segbench.data.check.likely_groups import describe_groups, likely_groups
-from segbench.data.decoding.pictures import stored_as
+from segbench.data.decoding.picture_facts import stored_as
 from segbench.data.faults import (
     EMPTY,
     Counts,

@@ -1,0 +1,111 @@
+"""Opens files of pictures within limits, and says in one line why one cannot be read."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from PIL import Image, Jpeg2KImagePlugin, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL.ImageFile import ImageFile
+
+from segbench.errors import DataError
+
+MAX_PIXELS = 178_956_970  # Pillow's own: twice its MAX_IMAGE_PIXELS
+BITS, SAMPLES = 258, 277  # tags of a TIFF
+_FORMAT = 339  # 3: floating-point numbers
+# Formats that Pillow decodes without starting other programs.
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM", "JPEG2000")
+_PLUGINS = (TiffImagePlugin, WebPImagePlugin, Jpeg2KImagePlugin)  # known to Pillow when imported
+
+
+def max_bytes(max_pixels: int) -> int:
+    """The largest file that is read, in bytes: eight bytes per pixel, at least 64 MB."""
+    return max(64 << 20, 8 * max_pixels)
+
+
+@contextmanager
+def opened(content: bytes, path: Path, max_pixels: int) -> Iterator[ImageFile]:
+    """Open a picture and read its header; all errors of decoders become a DataError."""
+    try:
+        with _without_pillows_bound():
+            picture = Image.open(io.BytesIO(content), formats=_FORMATS)
+        with picture:
+            _check_bounds(picture, path, max_pixels)
+            yield picture
+    except DataError:
+        raise
+    except Exception as error:  # decoders raise many kinds of errors for damaged files
+        raise DataError(
+            f"{path}: cannot be read as a picture ({_reason(error, content)}); "
+            "replace the file or move its case out of the data set"
+        ) from error
+
+
+_BOUND = RLock()
+
+
+@contextmanager
+def _without_pillows_bound() -> Iterator[None]:
+    """Disable Pillow's limit of pixels, which is global, while our own is applied."""
+    with _BOUND:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_bounds(picture: ImageFile, path: Path, max_pixels: int) -> None:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise DataError(
+            f"{path}: {width} x {height} pixels, more than the limit of {max_pixels:,}; "
+            f"data.max_pixels={width * height} (of predict: max_pixels=) lets it pass"
+        )
+    count = getattr(picture, "n_frames", 1)
+    if count > 1 and picture.format != "MPO":  # a camera's picture, with a preview behind it
+        what = "a stack" if picture.format == "TIFF" else "an animation"
+        raise ValueError(f"{what} of {count} pictures; give one file for each")
+
+
+def load(picture: ImageFile) -> Image.Image:
+    """Load the pixels; Pillow rotates TIFFs by their orientation itself."""
+    if Image.MAX_IMAGE_PIXELS and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+        with _without_pillows_bound():
+            picture.load()
+    else:
+        picture.load()
+    return picture
+
+
+def largest(value: Any) -> int:
+    """The largest number of a tag with one or several."""
+    return int(max(value) if isinstance(value, tuple) else value)
+
+
+def _reason(error: Exception, content: bytes) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own text names an object in memory
+        return _tiff_reason(content) or "unknown or damaged format"
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _tiff_reason(content: bytes) -> str:
+    """The bands and numbers of a TIFF that Pillow cannot read; empty for other files."""
+    big = content[2:4] in (b"+\0", b"\0+")
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if big else 8])
+        file = io.BytesIO(content)
+        file.seek(tags.next)
+        tags.load(file)
+        bands, bits = int(tags.get(SAMPLES, 1)), largest(tags.get(BITS, 1))
+        real = 3 in _as_tuple(tags.get(_FORMAT, ()))
+    except Exception:  # no TIFF, or a damaged one
+        return ""
+    numbers = "floating-point numbers" if real else f"{bits} bits"
+    return f"a TIFF of {bands} bands of {numbers}; grey, RGB and RGB with alpha are read"
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
