@@ -52,12 +52,38 @@ def test_a_mean_of_cells_and_a_picture_of_ones_own(
     assert session.run(None, {"image": image})[0].shape == (1, 2, 20, 24)
 
 
+def test_a_file_for_one_size(segbench: Run, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert segbench("export", f"run={run}", "size=fixed", "output=one.onnx") == 0
+    assert "largest difference on a real picture, 32 x 32: " in capsys.readouterr().out
+    session = onnxruntime.InferenceSession("one.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape[2:] == [32, 32]
+    assert session.get_modelmeta().custom_metadata_map["any_size"] == "false"
+
+
+def test_a_file_that_does_not_run_is_removed_and_the_way_out_named(
+    segbench: Run,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> float:
+        raise RuntimeError("Reshape failed")
+
+    monkeypatch.setattr("segbench.inference.export.largest_difference", fails)
+    assert segbench("export", f"run={run}") == 1
+    told = capsys.readouterr().err
+    assert "model.onnx: cannot be run on a random picture (Reshape failed): removed; try " in told
+    assert "try size=fixed, for images of 32 x 32 alone, or format=torch_export" in told
+    assert not (run / "model.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("format=onnx",), 2, "run: missing"),
         (("run=nowhere",), 2, "run=nowhere: no such folder"),
         (("run={run}", "format=tflite"), 2, "format=tflite: expected onnx, torch_export"),
+        (("run={run}", "size=32"), 2, "size=32: expected any, fixed"),
         (("run={run}", "output=net.bin"), 2, "expected a name that ends in .onnx"),
         (("run={run}", "picture=none.jpg"), 2, "none.jpg: cannot be read"),
         (("run={run}", "-m"), 2, "export takes no -m"),

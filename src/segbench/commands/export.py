@@ -16,6 +16,8 @@ from segbench.names import as_path
 from segbench.records.cells import PANELS
 from segbench.text.screen import say
 
+SIZES = ("any", "fixed")
+
 
 def main() -> None:
     """Export the network of the cells that ``run=`` names."""
@@ -30,35 +32,48 @@ def _export(cfg: DictConfig) -> None:
         raise ConfigError("run: missing; export run=outputs/… format=onnx")
     asked, trust = (_plain(cfg[key]) for key in ("run", "trust"))
     runs = find_runs(asked, packages(trust))
-    from segbench.inference.averaging import Averaged  # torch takes seconds to import
+    from segbench.data.store.transforms import resize_image  # torch takes seconds to import
+    from segbench.inference.averaging import Averaged
     from segbench.inference.export import (
         FORMATS,
         TOLERANCE,
         describe,
         export,
         largest_difference,
+        way_out,
     )
 
     if cfg.format not in FORMATS:
         raise ConfigError(f"format={cfg.format}: expected {', '.join(FORMATS)}")
+    if cfg.size not in SIZES:
+        raise ConfigError(f"size={cfg.size}: expected {', '.join(SIZES)}")
     check_alike(runs)
     data, networks = runs[0].data, [load_network(run) for run in runs]
     network = networks[0] if len(runs) == 1 else Averaged(networks).eval()
     path = _path(cfg.output, runs, FORMATS[cfg.format])
     picture = _real_picture(cfg.picture, runs[0])
     chance = np.random.default_rng(0).integers(0, 256, (2, data.in_channels, *data.size), np.uint8)
-    answer = export(
-        network, path, cfg.format, describe(data.class_names, data.size, data.in_channels)
-    )
+    if cfg.size == "fixed":
+        picture = resize_image(picture[0].transpose(1, 2, 0), data.size).transpose(2, 0, 1)[None]
+    facts = describe(data.class_names, data.size, data.in_channels, cfg.size == "any")
+    answer = export(network, path, cfg.format, facts)
     for what, images in (("random", chance), ("real", picture)):
-        difference = largest_difference(network, answer, images)
+        try:
+            difference = largest_difference(network, answer, images)
+        except Exception as error:  # what runs the file raises many kinds of errors
+            path.unlink(missing_ok=True)
+            reason = " ".join(str(error).split())[:200]
+            raise SegbenchError(
+                f"{path}: cannot be run on a {what} picture ({reason}): removed; "
+                f"{way_out(cfg.format, facts)}"
+            ) from error
         height, width = images.shape[2:]
         say(f"largest difference on a {what} picture, {width} x {height}: {difference:.1e}")
         if not difference <= TOLERANCE:
             path.unlink(missing_ok=True)
             raise SegbenchError(
                 f"{path}: differs from the network by {difference:.1e} on a {what} picture, more "
-                f"than {TOLERANCE:.0e}: removed; try another format"
+                f"than {TOLERANCE:.0e}: removed; {way_out(cfg.format, facts)}"
             )
     say(f"exported: {path}, {path.stat().st_size / 1e6:.1f} MB, {', '.join(data.class_names)}")
 

@@ -53,12 +53,22 @@ class Exported(nn.Module):
         return probabilities(self.network(image * self.scale + self.offset))
 
 
-def describe(class_names: Sequence[str], size: tuple[int, int], in_channels: int) -> dict[str, Any]:
-    """The metadata of an exported file, which are stored as JSON."""
+def describe(
+    class_names: Sequence[str], size: tuple[int, int], in_channels: int, any_size: bool = True
+) -> dict[str, Any]:
+    """The metadata of an exported file, which are stored as JSON.
+
+    Args:
+        class_names: background first.
+        size: (height, width) of training.
+        in_channels: channels of an image.
+        any_size: whether the file takes images of any size, or of ``size`` alone.
+    """
     return {
         "class_names": list(class_names),
         "palette": [list(class_colour(label)) for label in range(len(class_names))],
         "size": list(size),  # (height, width) that the network was trained at
+        "any_size": any_size,  # else images must have this size
         "in_channels": in_channels,
         "input": "image: (N, C, H, W) float32, 0 to 255, RGB",
         "output": "probabilities: (N, classes, H, W) float32",
@@ -95,17 +105,26 @@ def export(network: nn.Module, path: Path, kind: str, facts: dict[str, Any]) -> 
                 write(trace(module, facts), temporary, facts)
             except Exception as error:  # exporters raise many kinds of errors
                 name, reason = type(network).__name__, " ".join(str(error).split())[:300]
-                other = "torch_export" if kind == "onnx" else "onnx"
                 raise SegbenchError(
-                    f"format={kind}: {name} cannot be exported ({reason}); try format={other}"
+                    f"format={kind}: {name} cannot be exported ({reason}); {way_out(kind, facts)}"
                 ) from error
         return read(path)
 
 
+def way_out(kind: str, facts: dict[str, Any]) -> str:
+    """What to try if a network cannot be exported."""
+    other = "torch_export" if kind == "onnx" else "onnx"
+    height, width = facts["size"]
+    fixed = f"size=fixed, for images of {width} x {height} alone, or " if facts["any_size"] else ""
+    return f"try {fixed}format={other}"
+
+
 def trace(module: nn.Module, facts: dict[str, Any]) -> torch.export.ExportedProgram:
-    """The module's graph, for any number of images of any height and width."""
-    image = torch.rand(2, facts["in_channels"], 67, 93) * 255
-    free = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    """The module's graph for any number of images, of any height and width unless it is fixed."""
+    size = (67, 93) if facts["any_size"] else facts["size"]
+    image = torch.rand(2, facts["in_channels"], *size) * 255
+    axes = (0, 2, 3) if facts["any_size"] else (0,)
+    free = dict.fromkeys(axes, torch.export.Dim.DYNAMIC)
     # Without this the graph would accept only sizes that need the same padding as this example.
     with tracing.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]
         return torch.export.export(module, (image,), dynamic_shapes={"image": free}, strict=False)
@@ -127,7 +146,7 @@ def onnx_packages() -> ModuleType:
 
 
 def _write_onnx(program: torch.export.ExportedProgram, path: Path, facts: dict[str, Any]) -> None:
-    names = {0: "batch", 2: "height", 3: "width"}
+    names = {0: "batch", 2: "height", 3: "width"} if facts["any_size"] else {0: "batch"}
     made = torch.onnx.export(
         program,
         input_names=["image"],

@@ -174,7 +174,7 @@ def test_enter_opens_an_entry_and_escape_gives_the_focus_back(opened: Driver, be
     shown = dialog(opened)
     assert f"#{shown.get_attribute('id')}" == link.get_attribute("hash")
     assert opened.execute_script("return arguments[0].contains(document.activeElement)", shown)
-    assert len(shown.find_elements(By.CSS_SELECTOR, "svg.curve")) == 4  # two of each seed
+    assert len(shown.find_elements(By.CSS_SELECTOR, "figure svg")) == 1  # the curves of all seeds
     pictures = shown.find_elements(By.TAG_NAME, "img")
     assert len(pictures) == 24  # of each seed three images of four pictures
     opened.execute_script("arguments[0].scrollIntoView()", pictures[-1])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from segbench.records.cells import Cell
 from segbench.report.figures.drawing import (
     COLOURS,
     FAINT,
@@ -57,7 +58,7 @@ def curves(section: Section, comparison: Comparison) -> "Figure | None":
         loss.set_title(wrapped(entry.label, int(width / across / 0.075)), pad=3, size=7.5)
         _panel(entry, loss, iou, limits[_loss(entry)], scores)
     _label_outer(drawn, positions, limits)
-    _curves_legend(figure)
+    curves_legend(figure)
     return figure
 
 
@@ -90,15 +91,14 @@ def _loss(entry: Entry) -> str:
     return " ".join([entry.done[0].choices.get("loss", ""), *map(str, sorted(own.items()))])
 
 
-def _by_seed(entry: Entry, name: str) -> pd.DataFrame:
-    """A curve's values by epoch, a column for each seed that has it."""
-    found = {c.run_name: c.curves[name] for c in entry.done if name in c.curves}
-    return pd.DataFrame(found)
+def _by_seed(cells: Sequence[Cell], name: str) -> pd.DataFrame:
+    """A curve's values by epoch, a column for each cell that has it."""
+    return pd.DataFrame({c.run_name: c.curves[name] for c in cells if name in c.curves})
 
 
 def _limits(entries: Sequence[Entry], *names: str, log: bool = True) -> Limits:
     """The ends of an axis for some curves, and whether it is logarithmic."""
-    tables = [_by_seed(entry, name) for entry in entries for name in names]
+    tables = [_by_seed(entry.done, name) for entry in entries for name in names]
     values = np.concatenate([table.to_numpy(np.float64).ravel() for table in tables])
     values = values[np.isfinite(values)]
     if not len(values):
@@ -119,24 +119,36 @@ def _panel(entry: Entry, loss: "Axes", iou: "Axes", losses: Limits, scores: Limi
         if log and axes is loss:
             axes.set_yscale("log")
         axes.set_ylim(low, high)
-    _lines(loss, _by_seed(entry, "train/loss"), TRAIN, (0, (3, 1.2)))
-    _lines(loss, _by_seed(entry, "val/loss"), VAL, "-")
-    curve = _by_seed(entry, "val/iou")
-    _lines(iou, curve, VAL, "-")
-    for cell in entry.done:
-        best = int(cell.record.get("best_epoch") or 0)
-        if cell.run_name in curve and best in curve.index:
-            iou.plot(best, float(curve[cell.run_name][best]), "o", color=INK, ms=3, mew=0, zorder=4)
+    draw_lines(loss, entry.done, "train/loss", TRAIN, (0, (3, 1.2)))
+    draw_lines(loss, entry.done, "val/loss", VAL, "-")
+    draw_lines(iou, entry.done, "val/iou", VAL, "-", best=True)
 
 
-def _lines(axes: "Axes", table: pd.DataFrame, colour: str, dashes: Any) -> None:
-    """A thin line for each column and, where there are several, their mean."""
+def draw_lines(
+    axes: "Axes", cells: Sequence[Cell], name: str, colour: str, dashes: Any, best: bool = False
+) -> None:
+    """A thin line for each cell and, where there are several, their mean.
+
+    Args:
+        axes: the panel.
+        cells: of one entry.
+        name: the column of ``curves.csv``.
+        colour: of the lines.
+        dashes: of the mean, or of a single line.
+        best: whether to mark the epochs with the selected weights.
+    """
+    table = _by_seed(cells, name)
     if table.empty:
         return
+    for cell in cells if best else ():
+        epoch = int(cell.record.get("best_epoch") or 0)
+        if cell.run_name in table and epoch in table.index:
+            value = float(table[cell.run_name][epoch])
+            axes.plot(epoch, value, "o", color=INK, ms=3, mew=0, zorder=4)
     alone = table.shape[1] == 1
-    for name in table:
+    for seed in table:
         style: dict[str, Any] = {"lw": 1.3} if alone else {"lw": 0.6, "alpha": 0.55}
-        axes.plot(table.index, table[name], color=colour, ls=dashes if alone else "-", **style)
+        axes.plot(table.index, table[seed], color=colour, ls=dashes if alone else "-", **style)
     if not alone:
         mean = table.dropna().mean(
             axis=1
@@ -174,7 +186,8 @@ def _label_outer(
             iou.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _curves_legend(figure: "Figure") -> None:
+def curves_legend(figure: "Figure") -> None:
+    """Add the legend of curves: train, val, and the epoch of the selected weights."""
     from matplotlib.lines import Line2D
 
     kinds: dict[str, dict[str, Any]] = {

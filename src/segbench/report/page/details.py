@@ -17,7 +17,8 @@ from segbench.metrics.registry import find_score
 from segbench.records.cells import PANELS, Cell
 from segbench.records.files import MEGABYTE, read_bytes
 from segbench.records.panels import chosen_cases, cut_panels
-from segbench.report.page.curves import draw_curves, frames
+from segbench.report.figures.drawing import svg_text
+from segbench.report.figures.entry_curves import entry_curves
 from segbench.report.page.tables import OTHERS
 from segbench.report.sections.comparison import Entry, Section
 from segbench.report.sections.costs import COSTS
@@ -25,6 +26,7 @@ from segbench.text.numbers import NONE, score_text
 from segbench.text.wording import listed
 
 PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
+DRAWN = 60  # entries with curves of their own, the best ones; each takes a tenth of a second
 TILES = ("image", "truth", "prediction", "errors")
 Facts = list[tuple[str, str]]
 
@@ -46,7 +48,6 @@ class Seed:
     folder: str
     error: str = ""
     command: str = ""
-    curves: list[Markup] = field(default_factory=list)
     strips: list[Strip] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)  # titles of the table of scores by class
     scores: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -61,17 +62,23 @@ class Detail:
     seeds: list[Seed]
     apart: list[tuple[str, str, str]]  # key, its value, the values of other entries
     config: str
+    curves: str = ""  # an SVG
 
 
 def details(section: Section, anchors: Sequence[str], page: Path, quality: int) -> list[Detail]:
     """The details of each entry, from its cells' folders; paths are relative to ``page``."""
     firsts = [next((c for c in entry.cells if c.config), None) for entry in section.entries]
-    found = []
+    found: list[Detail] = []
     for entry, anchor, cell in zip(section.entries, anchors, firsts, strict=True):
         others = [other.tuned for other in firsts if other and other is not cell]
         apart = _apart(cell.tuned, others) if cell else []
         lines = [f"{key}: {value}" for key, value in cell.config.items()] if cell else []
-        found.append(Detail(_seeds(entry, anchor, page, quality), apart, "\n".join(lines)))
+        figure = None
+        if len(found) < DRAWN:
+            figure = entry_curves(entry, f"Training of {entry.label}, {section.data}")
+        curves = Markup(svg_text(figure)) if figure else ""
+        seeds = _seeds(entry, anchor, page, quality)
+        found.append(Detail(seeds, apart, "\n".join(lines), curves))
     return found
 
 
@@ -86,14 +93,12 @@ def _apart(config: dict[str, str], others: Sequence[dict[str, str]]) -> list[tup
 
 def _seeds(entry: Entry, anchor: str, page: Path, quality: int) -> list[Seed]:
     cells = sorted(entry.cells, key=lambda cell: cell.repeat)
-    axes = frames([cell.curves for cell in cells])
     found = []
     for number, cell in enumerate(cells, 1):
         record = cell.record
         folder = os.path.relpath(cell.folder, page.parent)
         seed = Seed(cell, f"{anchor}-{number}", folder, command=str(record.get("command", "")))
         seed.error = cell.damage or str(record.get("error") or "")
-        seed.curves = draw_curves(cell.curves, record.get("best_epoch"), axes)
         seed.cost = _cost(record)
         seed.environment = _environment(record)
         if cell.status == "done":
