@@ -25,7 +25,8 @@ from segbench.records.record import (
 )
 from segbench.report.compare.build import compare_cells
 from segbench.report.page.page import write_page
-from segbench.report.sections.comparison import Comparison, as_dict
+from segbench.report.sections.as_json import as_dict
+from segbench.report.sections.comparison import Comparison
 from segbench.report.tables.exports import write_tables
 
 FILES = ("run.json", "config.yaml", "scores.csv", "split.json", "curves.csv")

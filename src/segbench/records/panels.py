@@ -110,7 +110,7 @@ def write_panels(
         top = CAPTION + row * (SIDE + GAP + CAPTION)
         draw.text((GAP, top + 2), visible(caption), "black", font)
         for column, picture in enumerate(pictures):
-            tile, left = _fitted(picture), GAP + column * (SIDE + GAP)
+            tile, left = fitted(picture, SIDE), GAP + column * (SIDE + GAP)
             sheet.paste(tile, (left, top + CAPTION))
             boxes[row].append((left, top + CAPTION, tile.width, tile.height))
     known = PngInfo()
@@ -141,9 +141,9 @@ def _cut(pixels: Picture, box: Box) -> Picture:
     return found
 
 
-def _fitted(picture: Picture) -> Image.Image:
-    """A picture scaled to fit a tile, with its aspect ratio; small ones by nearest neighbour."""
+def fitted(picture: Picture, side: int) -> Image.Image:
+    """A picture scaled to fit a square, with its aspect ratio; small ones by nearest neighbour."""
     tile = Image.fromarray(np.ascontiguousarray(picture))
-    scale = min(SIDE / tile.width, SIDE / tile.height)
+    scale = min(side / tile.width, side / tile.height)
     size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
     return tile.resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.NEAREST)

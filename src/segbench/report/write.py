@@ -13,7 +13,8 @@ from segbench.report.figures.registry import IMAGES, SHEET, file_stem, write_acr
 from segbench.report.figures.sheets import write_sheet
 from segbench.report.figures.track import Track, no_progress
 from segbench.report.page.page import Figure, write_page
-from segbench.report.sections.comparison import Comparison, Section, as_dict
+from segbench.report.sections.as_json import as_dict
+from segbench.report.sections.comparison import Comparison, Section
 from segbench.report.tables.exports import write_tables
 from segbench.report.tables.grid import legend
 from segbench.report.tables.terminal import (

@@ -14,8 +14,9 @@ from segbench.report.compare.analysis import analyse
 from segbench.report.compare.fold_notes import fold_note
 from segbench.report.compare.group_notes import cut_groups_note, groups_of
 from segbench.report.compare.missing import Missing, treat_missing
-from segbench.report.compare.notes import cell_notes, methods, notes
+from segbench.report.compare.notes import methods, notes
 from segbench.report.compare.other_scores import add_scores
+from segbench.report.compare.record_notes import cell_notes
 from segbench.report.compare.subgroups import add_subgroups, subgroup_names
 from segbench.report.compare.tuning_notes import searched, tuning_note
 from segbench.report.sections.comparison import Comparison, Section

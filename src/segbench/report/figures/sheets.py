@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segbench.records.cells import Cell
-from segbench.records.panels import paint_errors, paint_labels
+from segbench.records.panels import fitted, paint_errors, paint_labels
 from segbench.records.pictures import PREDICTIONS, Picture, read_pictures, truths_path
 from segbench.records.record import atomic_write
 from segbench.report.sections.comparison import Comparison, Entry, Section
@@ -165,10 +165,7 @@ def _tile(picture: Picture | None, side: int) -> Image.Image:
     """A picture scaled to fit a square tile; without a picture a light grey square."""
     if picture is None:
         return Image.new("RGB", (side, side), (235, 235, 235))
-    tile = Image.fromarray(np.ascontiguousarray(picture))
-    scale = min(side / tile.width, side / tile.height)
-    size = (max(1, round(tile.width * scale)), max(1, round(tile.height * scale)))
-    return tile.resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.NEAREST)
+    return fitted(picture, side)
 
 
 def wrapped(label: str, width: float, length: Callable[[str], float]) -> list[str]:

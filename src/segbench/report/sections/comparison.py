@@ -4,8 +4,7 @@ A section is what can be compared at all: cells of one data set with one split. 
 printed, drawn or put on the page comes from here.
 """
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import rankdata
@@ -14,7 +13,6 @@ from segbench.arrays import Values
 from segbench.metrics.registry import find_score
 from segbench.records.cells import Cell
 from segbench.records.published import Published
-from segbench.records.record import as_json
 from segbench.report.statistics.data_sets import FEWEST, RankTest, rank_test
 from segbench.report.statistics.means import rounded
 from segbench.report.statistics.student import ALPHA
@@ -268,45 +266,3 @@ class Comparison:
                 "describe these sets and say nothing of another."
             )
         return note
-
-
-def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """Plain numbers and words of a comparison, for ``comparison.json`` and the page.
-
-    NaN is None. Scores of single images are left out: they stand in each cell's ``scores.csv``.
-    """
-    told = {
-        each.name: getattr(comparison, each.name)
-        for each in fields(comparison)
-        if each.name not in ("sections", "lower", "failures", "damaged")
-    }
-    told |= {"label": comparison.label, "lower_is_better": comparison.lower_is_better}
-    told["failures"] = [{"cell": cell, "error": line} for cell, line in comparison.failures]
-    told["damaged"] = [{"cell": cell, "error": line} for cell, line in comparison.damaged]
-    told["sections"] = [_section(section) for section in comparison.sections]
-    told["across"] = [asdict(row) | {"mean_rank": row.mean_rank} for row in comparison.across]
-    told["across_note"] = comparison.across_note
-    test = comparison.rank_test
-    told["rank_test"] = test and test._replace(mean_ranks=test.mean_ranks.tolist())._asdict()
-    return dict(as_json(told))
-
-
-def _section(section: Section) -> dict[str, Any]:
-    told = {each.name: getattr(section, each.name) for each in fields(section)}
-    told["entries"] = [_entry(entry) for entry in section.entries]
-    told["pairs"] = [vars(pair) for pair in section.pairs]
-    told["published"] = [vars(table) for table in section.published]
-    told["subgroups"] = [_section(part) for part in section.subgroups]
-    told["others"] = {score: _section(other) for score, other in section.others.items()}
-    return told
-
-
-def _entry(entry: Entry) -> dict[str, Any]:
-    told = {each.name: getattr(entry, each.name) for each in fields(entry) if each.name != "values"}
-    told |= {name: getattr(entry, name) for name in ("mean", "sd", "median")}
-    told["means"] = entry.means.tolist()
-    told["cells"] = [
-        {"name": cell.name, "sweep": cell.sweep, "seed": cell.seed, "status": cell.status}
-        for cell in entry.cells
-    ]
-    return told
