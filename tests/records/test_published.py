@@ -13,7 +13,8 @@ from segbench.records.cells import find_cells
 from segbench.records.published import Published, as_published
 from segbench.report.compare.build import compare_cells
 from segbench.report.page.page import write_page
-from segbench.report.sections.comparison import Comparison, as_dict
+from segbench.report.sections.as_json import as_dict
+from segbench.report.sections.comparison import Comparison
 from segbench.report.tables.exports import markdown_table
 from segbench.report.tables.terminal import published_table
 

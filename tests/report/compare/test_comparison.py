@@ -14,7 +14,8 @@ from segbench.errors import ConfigError
 from segbench.metrics.registry import SURFACE
 from segbench.records.cells import find_cells
 from segbench.report.compare.build import compare_cells
-from segbench.report.sections.comparison import Comparison, Entry, Section, as_dict
+from segbench.report.sections.as_json import as_dict
+from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.tables.exports import latex_table, markdown_table
 from segbench.report.tables.terminal import costs
 

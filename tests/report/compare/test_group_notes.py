@@ -8,7 +8,8 @@ from made_folders import write_cell
 from segbench.records.cells import find_cells
 from segbench.report.compare.build import compare_cells
 from segbench.report.compare.group_notes import cut_groups_note
-from segbench.report.sections.comparison import Section, as_dict
+from segbench.report.sections.as_json import as_dict
+from segbench.report.sections.comparison import Section
 
 IOUS = [0.5, 0.6, 0.7, 0.8]
 OTHERS = {"100": "p1", "101": "p2", "102": "p3", "103": "p3", "090": "p4", "091": "p4"}
