@@ -11,7 +11,7 @@ from scipy.stats import wilcoxon
 from segbench.errors import DataError
 from segbench.report.figures.registry import drawn_sections
 from segbench.report.plain import compare_table
-from segbench.report.sections.comparison import as_dict
+from segbench.report.sections.as_json import as_dict
 
 
 def written(folder: Path, *rows: str, head: str = "task,algorithm,case,value") -> Path:
