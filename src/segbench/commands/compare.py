@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from segbench.commands.run import collects_failures
+from segbench.commands.run_arguments import listed_option
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError
 from segbench.names import as_folder_name
@@ -98,11 +99,6 @@ def _compare(
         margin=margin,
         by=None if cfg.by is None else str(cfg.by),
     )
-
-
-def listed_option(value: object) -> list[str]:
-    """The texts of an option that takes one value or a list of them."""
-    return [str(each) for each in value] if isinstance(value, ListConfig) else [str(value)]
 
 
 def _as_option(values: list[str]) -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 import hydra
 import numpy as np
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures
-from segbench.commands.run_arguments import packages, prepare_arguments
+from segbench.commands.run_arguments import packages, prepare_arguments, unwrapped
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError, DataError, SegbenchError
 from segbench.inference.runs import Run, check_alike, find_runs, load_network
@@ -30,7 +30,7 @@ def main() -> None:
 def _export(cfg: DictConfig) -> None:
     if OmegaConf.is_missing(cfg, "run"):
         raise ConfigError("run: missing; export run=outputs/… format=onnx")
-    asked, trust = (_plain(cfg[key]) for key in ("run", "trust"))
+    asked, trust = (unwrapped(cfg[key]) for key in ("run", "trust"))
     runs = find_runs(asked, packages(trust))
     from segbench.data.store.transforms import resize_image  # torch takes seconds to import
     from segbench.inference.averaging import Averaged
@@ -76,10 +76,6 @@ def _export(cfg: DictConfig) -> None:
                 f"than {TOLERANCE:.0e}: removed; {way_out(cfg.format, facts)}"
             )
     say(f"exported: {path}, {path.stat().st_size / 1e6:.1f} MB, {', '.join(data.class_names)}")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, ListConfig) else value
 
 
 def _path(output: Any, runs: list[Run], suffix: str) -> Path:

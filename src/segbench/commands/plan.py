@@ -7,8 +7,9 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from segbench.commands.compare import OUTPUTS, listed_option
+from segbench.commands.compare import OUTPUTS
 from segbench.commands.run import collects_failures
+from segbench.commands.run_arguments import listed_option
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError
 from segbench.names import as_folder_name

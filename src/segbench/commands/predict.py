@@ -2,15 +2,15 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures, one_line
-from segbench.commands.run_arguments import packages, prepare_arguments
+from segbench.commands.run_arguments import listed_option, packages, prepare_arguments, unwrapped
 from segbench.config.registry import CONF
 from segbench.data.options import check_reading
 from segbench.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ def main() -> None:
 @collects_failures
 def _predict(cfg: DictConfig) -> None:
     output = _check_options(cfg)
-    runs = find_runs(_plain(cfg.run), packages(_plain(cfg.trust)))
+    runs = find_runs(unwrapped(cfg.run), packages(unwrapped(cfg.trust)))
     from segbench.inference.files import FOLDERS, Wanted, predict_files
     from segbench.inference.inputs import find_inputs  # torch takes seconds to import
 
@@ -45,14 +45,14 @@ def _predict(cfg: DictConfig) -> None:
         data.max_pixels = cfg.max_pixels
     faults: list[DataError] = []
     report = _reported_in(faults)
-    inputs = find_inputs(_texts(cfg.input), output, report)
+    inputs = find_inputs(listed_option(cfg.input), output, report)
     wanted = Wanted(output, _kind(cfg.probabilities), cfg.overlay, cfg.show)
     for option, folder in FOLDERS.items():
         if getattr(wanted, option) and any(each.name.startswith(f"{folder}/") for each in inputs):
             raise ConfigError(f"{option}: a folder {folder}/ among the pictures; rename it")
     names = ("device", "precision", "tta", "window", "overlap", "batch_size", "threshold")
-    options = {name: _plain(cfg[name]) for name in names}
-    predictor = make_predictor(runs, size=_plain(cfg.size), **options)
+    options = {name: unwrapped(cfg[name]) for name in names}
+    predictor = make_predictor(runs, size=unwrapped(cfg.size), **options)
     replaced = sum((output / f"{each.name}.png").exists() for each in inputs)
     start = time.perf_counter()
     notes: dict[str, list[str]] = {}
@@ -66,7 +66,7 @@ def _predict(cfg: DictConfig) -> None:
     _say_notes(notes)
     _print_summary(done, time.perf_counter() - start, replaced, wanted.output)
     if faults:
-        texts = _texts(cfg.input)
+        texts = listed_option(cfg.input)
         named = texts[0] if len(texts) == 1 else f"[{','.join(texts)}]"
         raise DataError(
             f"input={named}: {len(faults)} could not be read; the lines above name them"
@@ -128,12 +128,3 @@ def _kind(asked: object) -> str | None:
     if not isinstance(asked, bool | str | None) or asked not in KINDS:
         raise ConfigError(f"probabilities={asked}: expected false, true, png16 or npy")
     return KINDS[asked]
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, ListConfig) else value
-
-
-def _texts(asked: object) -> Sequence[str]:
-    found = _plain(asked)
-    return [str(each) for each in found] if isinstance(found, list) else [str(found)]

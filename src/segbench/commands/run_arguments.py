@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import ListConfig
 
 from segbench.errors import ConfigError
 from segbench.inference.runs import Run, find_runs
@@ -64,3 +65,14 @@ def packages(asked: Any) -> list[str]:
 def _value(key: str, arguments: Sequence[str]) -> Any:
     mine = [each for each in arguments if each.startswith(f"{key}=")]
     return OverridesParser.create().parse_override(mine[-1]).value() if mine else None
+
+
+def unwrapped(value: Any) -> Any:
+    """A value of a config; a list as Python's own."""
+    return list(value) if isinstance(value, ListConfig) else value
+
+
+def listed_option(value: object) -> list[str]:
+    """The texts of an option that takes one value or a list of them."""
+    found = unwrapped(value)
+    return [str(each) for each in found] if isinstance(found, list) else [str(found)]
