@@ -8,7 +8,10 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 .PHONY: demo test bench lint format tensorboard clean
 
 demo: .venv/.installed
-	$(BIN)/python -m segbench
+	$(BIN)/python -m segbench -m name=demo model=unet_compact,segnet model.base_channels=8 \
+	  loss=bce,dice seed=0,1 data.count=120 data.size=64 trainer.max_epochs=15
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname)" = Darwin ]; then \
+	  $(BIN)/python -m webbrowser outputs/demo/report/index.html; fi
 
 test: .venv/.dev
 	$(BIN)/python -m pytest

@@ -1,0 +1,92 @@
+"""The texts of ``--help``: of all commands, and of one with its options."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from segbench.config.registry import CONF, config_dir, config_groups
+
+COMMANDS = {
+    "train": "train, select, test and record one cell (the default); with -m a sweep",
+    "compare": "table, statistics, figures and page of the finished cells of a sweep",
+    "plan": "how many seeds and images find a difference, from a finished sweep",
+    "check": "read a data set once and list its faults; draw augmented samples",
+    "evaluate": "score a finished cell's weights on its test part, or on other data",
+    "predict": "predict masks of your own pictures with a finished cell's weights",
+    "list": "list models, losses, data, scores, or the options of another config group",
+    "export": "write a finished cell's network as one file, ONNX or torch.export",
+}
+EXAMPLES = """\
+  python -m segbench model=unet loss=dice data.size=96         one cell on generated images
+  python -m segbench data=dsb2018 data.root=/my/data model=unetpp trainer.max_epochs=50
+  python -m segbench -m model=unet,unetpp loss=bce,dice seed=0,1,2     every combination
+  python -m segbench predict run=outputs/default input='photos/*.jpg' output=masks/"""
+FLAGS = """\
+  --cfg job            print the configuration of the cell and exit
+  --config-dir DIR     add your own YAML files: DIR/model/mynet.yaml gives model=mynet
+  -m, --multirun       run every combination of the options separated by commas
+  --help               print this page (Hydra's own flags: --hydra-help)"""
+OF_A_CELL = ("train", "check")  # these commands take the options of a cell
+_OPTION = re.compile(r"(\w+): ([^#]*?)\s*(?:#\s*(.*))?")
+
+
+def help_of(command: str, arguments: list[str]) -> str:
+    """The text of ``--help`` for a command.
+
+    Args:
+        command: a key of ``COMMANDS``.
+        arguments: the command line, which may name a folder of further options.
+    """
+    extra = config_dir(arguments)
+    if command in OF_A_CELL:
+        return help_page(extra)
+    if command == "list":
+        return f"{COMMANDS[command]}\n\npython -m segbench list [models|losses|data|scores|…]"
+    text = (CONF / f"{command}.yaml").read_text(encoding="utf-8")
+    options = list(_options(text))
+    width = max(len(name) for name, _ in options) + 2
+    listed = "\n".join(f"  {name:<{width}} {meaning}".rstrip() for name, meaning in options)
+    example = re.search("`(python -m segbench [^`]*)`", text.splitlines()[0])
+    shown = f"\n\nExample\n  {example[1]}" if example else ""
+    return f"python -m segbench {command}: {COMMANDS[command]}{shown}\n\nOptions\n{listed}"
+
+
+def _options(text: str) -> Iterator[tuple[str, str]]:
+    """The options of a command's YAML file with their defaults, and their meanings."""
+    for line in text.splitlines():
+        found = _OPTION.fullmatch(line)
+        if found and found[1] not in ("defaults", "hydra"):
+            default = "(required)" if found[2] == "???" else found[2]
+            yield f"{found[1]}={default}", found[3] or ""
+
+
+def help_page(extra: Path | None = None) -> str:
+    """The text of ``--help``: commands, config groups with their options, and examples.
+
+    Args:
+        extra: the folder of ``--config-dir``, whose options are listed too.
+    """
+    commands = "\n".join(f"  {name:<12} {text}" for name, text in COMMANDS.items())
+    groups = config_groups(extra)
+    width = max(map(len, groups)) + 2
+    listed = "\n".join(f"  {name:<{width}} {' '.join(options)}" for name, options in groups.items())
+    return f"""\
+segbench: compare image-segmentation models honestly and fast
+
+python -m segbench [command] [group=option …] [key.in.config=value …]
+
+Commands
+{commands}
+
+Groups and their options
+{listed}
+
+Often set
+  name, seed, overwrite, debug, data.root, data.size, data.batch_size, model.base_channels,
+  trainer.max_epochs, trainer.precision
+
+Examples
+{EXAMPLES}
+
+Flags
+{FLAGS}"""
