@@ -27,6 +27,7 @@ class Tuning:
         space: for each option its form and limits.
         score: on val, by which the best was chosen.
         chosen: the options of the best trial.
+        best: its score.
         scores: of the trials that were trained to their end, in their order.
         failed: number of trials that failed.
         pruned: number of trials that were ended early.
@@ -38,6 +39,7 @@ class Tuning:
     space: dict[str, str]
     score: str
     chosen: dict[str, str]
+    best: float
     scores: list[float] = field(default_factory=list)
     failed: int = 0
     pruned: int = 0
@@ -72,7 +74,7 @@ def _checked(found: Tuning) -> Tuning:
         raise ValueError("a number of trials is no whole number")
     if not all(isinstance(each, str) for each in texts):
         raise ValueError("an option is no text")
-    if not all(type(each) in (int, float) for each in found.scores):
+    if not all(type(each) in (int, float) for each in (found.best, *found.scores)):
         raise ValueError("a score is no number")
     return found
 

@@ -71,6 +71,10 @@ def test_the_winners_are_the_best_of_equal_trials_on_val(
     assert len(cells("s")) == 6
     assert segbench(*WORDS, *SEARCH, "tune.trials=4") == 0
     assert len(cells("s")) == 8
+    assert {each.trials for each in read_tuning(Path("outputs/s-tuned")).values()} == {4}
+    # fewer are the first ones, so that all contenders have equally many
+    assert segbench(*WORDS, *SEARCH, "tune.trials=2") == 0
+    assert {len(each.scores) for each in read_tuning(Path("outputs/s-tuned")).values()} == {2}
     # the trials can be compared too, on val
     assert segbench("compare", "name=s", "columns=[optimizer.lr]") == 0
 
@@ -144,3 +148,22 @@ def test_without_a_trial_that_ends_there_is_no_winner(
     words = [each.replace("bce,dice", "dice").replace("0,1", "0") for each in WORDS]
     assert segbench(*words, *SEARCH, space) == 1
     assert "tune: no trial of s came to its end" in capsys.readouterr().err
+
+
+def test_a_combination_without_a_winner_does_not_keep_the_others_from_running(
+    segbench: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import segbench.cell.experiment as experiment
+
+    run_cell = experiment.run_cell
+
+    def fails_with_bce(cfg: Any, *given: Any, **more: Any) -> Any:
+        if cfg.seed == 1000 and cfg.loss._target_.endswith("BCELoss"):
+            raise RuntimeError("broken")
+        return run_cell(cfg, *given, **more)
+
+    monkeypatch.setattr(experiment, "run_cell", fails_with_bce)
+    words = [each.replace("0,1", "0") for each in WORDS]
+    assert segbench(*words, *SEARCH, "tune.trials=1") == 1
+    assert "tune: no trial of loss=bce came to its end" in capsys.readouterr().err
+    assert [cell.choices["loss"] for cell in cells("s-tuned")] == ["dice"]

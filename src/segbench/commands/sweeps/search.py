@@ -66,6 +66,7 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
 
     Raises:
         ConfigError: the search is not one that can be run.
+        SegbenchError: no trial of a combination ended; the others have been run.
         SystemExit: 1 where a winner's cell failed; 130 or 143 where the sweep was interrupted.
     """
     search = read_search(config.tune)
@@ -75,14 +76,22 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
         while trials := _proposed(contenders, search):
             _run_round(trials, search, config, load, launch)
     winners: list[list[str]] = []
+    failures: list[SegbenchError] = []
     for each in contenders:
-        found = _summary(each, search)
-        _say_winner(each, found, search)
+        try:
+            found = _summary(each, search)
+        except SegbenchError as error:
+            failures.append(error)
+            continue
+        _say_winner(each, found)
         jobs = _winners(each, found)
         home = Path(str(load(config, jobs[0]).hydra.sweep.dir))
         write_tuning(home, {each.digest: found})
         winners += jobs
-    run_sweep(config, winners, load, launch)
+    if winners:
+        run_sweep(config, winners, load, launch)
+    if failures:
+        raise failures[0]
 
 
 def _contenders(
@@ -213,47 +222,49 @@ def _tell(trial: Proposed, cell: Planned) -> None:
 def _summary(contender: Contender, search: Search) -> Tuning:
     """What the search of a combination found.
 
+    A study may hold more trials, of a search with more; only equally many are used for each.
+
     Raises:
         SegbenchError: none of its trials ended.
     """
     from optuna.trial import TrialState
 
     study: Study = contender.study
-    trials = study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)[: search.trials]
     ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not ended:
         raise SegbenchError(
-            f"tune: no trial of {contender.label} came to its end; see the logs of "
-            "its cells, and give another tune.space"
+            f"tune: no trial of {contender.label} came to its end; see the logs of its cells, and "
+            "give another tune.space"
         )
     states = [trial.state for trial in trials]
-    chosen = dict(each.split("=", 1) for each in _options(study.best_trial))
+    score = monitor_of(contender.config).partition("/")[2]
+    sign = -1 if find_score(score).lower_is_better else 1
+    best = max(ended, key=lambda trial: sign * (trial.value or 0.0))
+    for option, value in best.params.items():
+        if at_limit(search, option, value):
+            say(
+                f"note: tune: {contender.label}: the best {option} is at the limit of its range "
+                f"({search.space[option]}); a wider one may hold a better one"
+            )
     return Tuning(
         trials=len(trials),
         sampler=search.sampler,
         seed=search.seed,
         space=dict(search.space),
-        score=monitor_of(contender.config).partition("/")[2],
-        chosen=chosen,
+        score=score,
+        chosen=dict(each.split("=", 1) for each in _options(best)),
+        best=float(best.value or 0.0),
         scores=[float(trial.value) for trial in ended if trial.value is not None],
         failed=states.count(TrialState.FAIL),
         pruned=states.count(TrialState.PRUNED),
     )
 
 
-def _say_winner(contender: Contender, found: Tuning, search: Search) -> None:
+def _say_winner(contender: Contender, found: Tuning) -> None:
     chosen = " ".join("=".join(pair) for pair in found.chosen.items())
-    best = score_text(contender.study.best_value, found.score)
-    say(
-        f"tune: {contender.label}: {chosen}, {found.score} on val {best}, the best of "
-        f"{found.trials} trials"
-    )
-    for option, value in contender.study.best_trial.params.items():
-        if at_limit(search, option, value):
-            say(
-                f"note: tune: {contender.label}: the best {option} is at the limit of its range "
-                f"({search.space[option]}); a wider one may hold a better one"
-            )
+    best = f"{find_score(found.score).title} on val {score_text(found.best, found.score)}"
+    say(f"tune: {contender.label}: {chosen}, {best}, the best of {found.trials} trials")
 
 
 def _winners(contender: Contender, found: Tuning) -> list[list[str]]:
