@@ -15,7 +15,7 @@ from segbench.errors import ConfigError
 SOURCE = Path(__file__).parents[1] / "src" / "segbench"
 FILES = sorted(SOURCE.rglob("*.py"))
 BASE = {
-    *("errors", "system_errors", "types", "arrays", "names", "colours", "exports"),
+    *("errors", "system_errors", "types", "arrays", "names", "colours", "exports", "weights"),
 }
 STORED = BASE | {"text", "metrics", "records"}
 # What a folder, or a file beside the folders, may import in addition to itself.
@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "exports": set(),
     "system_errors": set(),
     "names": {"errors"},
+    "weights": {"errors"},
     "optimizers": set(),
     "metrics": {"types", "arrays", "exports"},
     "text": BASE | {"metrics"},

@@ -43,6 +43,7 @@ from segbench.records.record import (
 from segbench.records.tuning import JOURNAL
 from segbench.records.weight_files import (
     OPTION,
+    digest_of,
     find_weights,
     is_source,
     read_weights,
@@ -66,6 +67,9 @@ def train_and_score(
     _check_data(data, identity)
     _keep_split(data, folder)
     task = build_task(cfg, data)
+    if file := getattr(task.network, "loaded_from", None):  # from the user's folder of weights
+        say(f"weights: {file}")
+        record["weights"] = {"file": str(file), "sha256": digest_of(file)}
     predictions = KeepPredictions()
     own = [EpochSeed(cfg.seed), Cost(), predictions, *_pruning(cfg, folder)]
     trainer = build_trainer(cfg, folder, own, devices, keep_state=keep_state)

@@ -5,7 +5,8 @@ from inspect import Parameter, signature
 from typing import Any
 
 from segbench.errors import ConfigError
-from segbench.records.weight_files import OPTION, SUFFIXES, is_source
+from segbench.records.weight_files import OPTION, is_source
+from segbench.weights import SUFFIXES
 
 NODE, KEY = OPTION.split(".")
 

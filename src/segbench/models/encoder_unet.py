@@ -24,7 +24,9 @@ from segbench.models.parts.pretrained import (
     adapt_first_convolution,
     imagenet_weights,
     naming_the_file,
+    own_file,
 )
+from segbench.weights import read_tensors
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 # Indices in torchvision's `features` where each of the five stages begins, and their end.
@@ -41,8 +43,11 @@ def encoder_stages(encoder: str, in_channels: int, weights: Weights | None) -> n
     if encoder not in (*RESNETS, *MOBILENETS):
         raise ValueError(f"encoder must be one of {[*RESNETS, *MOBILENETS]}, got {encoder!r}")
     entry = imagenet_weights(encoder, weights)
+    file = own_file(entry)
     with naming_the_file(entry):
-        net = get_model(encoder, weights=entry)
+        net = get_model(encoder, weights=None if file else entry)
+        if file:
+            net.load_state_dict(read_tensors(file))
     adapt_first_convolution(net, in_channels, pretrained=entry is not None)
     accept_single_values(net)
     if encoder in RESNETS:
@@ -98,6 +103,7 @@ class EncoderUNet(nn.Module):
         super().__init__()
         self.of_resnet = encoder in RESNETS
         self.encoder = encoder_stages(encoder, in_channels, weights)
+        self.loaded_from = own_file(imagenet_weights(encoder, weights))
         self.dropout = nn.Dropout(dropout)
         *skips, deepest = (stage_channels(stage) for stage in self.encoder)
         widths = list(reversed(channel_widths(base_channels, levels=5)))

@@ -15,7 +15,10 @@ from segbench.models.parts.pretrained import (
     adapt_first_convolution,
     imagenet_weights,
     naming_the_file,
+    own_file,
 )
+from segbench.models.parts.starting_weights import load_fitting
+from segbench.weights import read_tensors
 
 BACKBONES = {
     "deeplabv3_resnet50": "resnet50",
@@ -53,8 +56,12 @@ class TorchvisionModel(nn.Module):
         if arch not in BACKBONES:
             raise ValueError(f"arch must be one of {list(BACKBONES)}, got {arch!r}")
         entry = imagenet_weights(BACKBONES[arch], weights)
+        file = self.loaded_from = own_file(entry)
         with naming_the_file(entry):
-            net = get_model(arch, weights=None, weights_backbone=entry, num_classes=out_channels)
+            backbone = None if file else entry
+            net = get_model(arch, weights=None, weights_backbone=backbone, num_classes=out_channels)
+            if file:
+                load_fitting(net.backbone, read_tensors(file), str(file))
         adapt_first_convolution(net, in_channels, pretrained=entry is not None)
         self.net = accept_single_values(net)
 

@@ -3,20 +3,19 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from segbench.errors import ConfigError, SegbenchError, WeightsError
+from segbench.records.checksums import DamagedError
 from segbench.records.record import BEST, CONFIG, RUN, read_record
 from segbench.text.screen import say
+from segbench.weights import SUFFIXES, VARIABLE, in_own_folder, read_tensors, tensors_in
 
 if TYPE_CHECKING:  # torch takes seconds to import
     from torch import Tensor
 
-SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")
-VARIABLE = "SEGBENCH_WEIGHTS"  # a folder that is looked in for files without a path
 OPTION = "model.weights"
 WEIGHTS = Path("checkpoints") / f"{BEST}.ckpt"
 HASH = "[0-9a-f]{8}"
@@ -107,16 +106,13 @@ def find_weights(weights: str) -> Path:
         if not path.is_file():
             raise WeightsError(f"{OPTION}={weights}: this cell has no selected weights (yet)")
         return path
-    known = os.environ.get(VARIABLE)
-    places = [Path(weights), *([Path(known) / weights] if known else [])]
-    for place in places:
-        if place.is_file():
-            return place
-    looked = " and ".join(str(place) for place in places)
-    raise WeightsError(
-        f"{OPTION}={weights}: no such file; looked for {looked}; give the path of a file, or "
-        f"name its folder by the environment variable {VARIABLE}"
-    )
+    found = Path(weights) if Path(weights).is_file() else in_own_folder(weights)
+    if found is None:
+        raise WeightsError(
+            f"{OPTION}={weights}: no such file, here or in the folder that the environment "
+            f"variable {VARIABLE} names ({os.environ.get(VARIABLE) or 'not set'})"
+        )
+    return found
 
 
 def digest_of(path: Path) -> str:
@@ -132,25 +128,16 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 
 def read_weights(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a file, by name; nothing else in it is loaded.
+    """The tensors of a file or of a cell's checkpoint, by name.
 
     Raises:
-        WeightsError: the file is damaged, or cannot be read without running code from it.
+        WeightsError: the file is damaged, or holds more than weights.
     """
+    if path.suffix.lower() != WEIGHTS.suffix:
+        return read_tensors(path)
+    from segbench.records.checkpoints.files import read_checkpoint
+
     try:
-        if path.suffix.lower() == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: object = load_file(path)
-        else:
-            from segbench.records.checkpoints.files import read_checkpoint
-
-            state = read_checkpoint(path)
-    except Exception as error:  # a damaged file can cause any error
-        text = " ".join(str(error.__cause__ or error).split())[:200]
-        raise WeightsError(f"{path}: damaged, or holds more than weights ({text})") from error
-    for key in ("state_dict", "model", "model_state_dict"):
-        inner = state.get(key) if isinstance(state, Mapping) else None
-        state = inner if isinstance(inner, Mapping) else state
-    tensors = state.items() if isinstance(state, Mapping) else ()
-    return {str(key): value for key, value in tensors if hasattr(value, "shape")}
+        return tensors_in(read_checkpoint(path))  # its checksum is compared
+    except DamagedError as error:
+        raise WeightsError(str(error)) from error

@@ -89,7 +89,9 @@ def test_missing_layers_are_named_and_nothing_fitting_is_an_error(tmp_path: Path
 
 def test_a_file_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.pth").write_bytes(b"1")
-    with pytest.raises(WeightsError, match=r"model.weights=mine.pth: no such file; .*SEGBENCH_WEI"):
+    with pytest.raises(
+        WeightsError, match=r"model.weights=mine.pth: no such file, here or .*SEGBENCH_WEI"
+    ):
         find_weights("mine.pth")
     monkeypatch.setenv("SEGBENCH_WEIGHTS", str(tmp_path))
     assert find_weights("mine.pth") == tmp_path / "mine.pth"
@@ -205,3 +207,32 @@ def test_mistakes_are_found_before_data_are_read(
     assert segbench(*TINY[2:], "trainer=smoke", *words) in (1, 2)
     assert told in capsys.readouterr().err
     assert not list(tmp_path.glob("outputs/*/*/run.json"))
+
+
+def test_named_weights_are_looked_for_in_a_folder_before_any_download(
+    segbench: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is fetched: a download would end in an error here."""
+    monkeypatch.setenv("SEGBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *_, **__: 1 / 0)
+    torch.manual_seed(3)
+    given = get_model("resnet18", weights=None)
+    file = tmp_path / "resnet18-f37072fd.pth"
+    torch.save(given.state_dict(), file)
+    net = EncoderUNet(3, 1, encoder="resnet18", weights="imagenet")
+    assert torch.equal(next(net.encoder_parameters()), given.conv1.weight)
+    state = saved(tmp_path / "mobilenetv3_small_050-imagenet.pth")
+    other = SMPModel(3, 1, "unet", NAME, weights="imagenet")
+    assert torch.equal(next(other.encoder_parameters()), state["conv_stem.weight"])
+    large = get_model("mobilenet_v3_large", weights=None)
+    torch.save(large.state_dict(), tmp_path / "mobilenet_v3_large-8738ca79.pth")
+    third = TorchvisionModel(3, 2, "lraspp_mobilenet_v3_large", weights="imagenet")
+    assert torch.equal(next(iter(third.encoder_parameters())), large.features[0][0].weight)
+    words = (*TINY[2:], "trainer=smoke", "model=resnet34_unet", "model.encoder=resnet18")
+    assert segbench(*words, "model.weights=imagenet") == 0
+    assert f"weights: {file}" in capsys.readouterr().out
+    (run,) = tmp_path.glob("outputs/default/*/run.json")
+    assert read_record(run.parent)["weights"]["sha256"] == digest_of(file)

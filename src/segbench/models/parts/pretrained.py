@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model_weights
 
 from segbench.errors import WeightsError
+from segbench.weights import in_own_folder
 
 Weights = Literal["imagenet"]
 
@@ -46,6 +47,11 @@ def naming_the_file(entry: WeightsEnum | None) -> Iterator[None]:
             f"the weights {entry} could not be loaded ({error}): put {name} from {entry.url} "
             f"into {folder}, or train from scratch with model.weights=null"
         ) from error
+
+
+def own_file(entry: WeightsEnum | None) -> Path | None:
+    """The file of torchvision's weights in ``$SEGBENCH_WEIGHTS``; None where it is not there."""
+    return in_own_folder(PurePosixPath(entry.url).name) if entry else None
 
 
 def adapted_filters(filters: Tensor, in_channels: int) -> Tensor:

@@ -16,7 +16,14 @@ FILES = (
     *("network.net.encoder.", "network.net.encoder.model.", "network.net.backbone."),
 )
 WRAPPER = "net."  # of a network of another package
-ENCODERS = ("net.encoder.model.", "net.encoder.", "net.backbone.", "encoder.", "backbone.")
+ENCODERS = (
+    "net.encoder.model.",
+    "encoder.model.",
+    "net.encoder.",
+    "net.backbone.",
+    "encoder.",
+    "backbone.",
+)
 _SHOWN = 4  # names in a message
 Names = dict[str, str]
 
@@ -37,9 +44,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], source: str) -
     Raises:
         WeightsError: no weight fits.
     """
-    found = fitting(network, state, source)
-    values = network.state_dict() | {key: tensor for key, (_, tensor) in found.items()}
-    network.load_state_dict(values)
+    found = load_fitting(network, state, source)
     encoder = {key: None for names in _encoders(network) for key in names.values()}
     of_encoder = found.keys() <= encoder.keys()
     if of_encoder and hasattr(network, "expect_pretrained_images"):
@@ -53,6 +58,16 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], source: str) -
         warnings.warn(f"{source}: these layers stay random: {_some(missing)}", stacklevel=2)
     if surplus:
         warnings.warn(f"{source}: these weights are not used: {_some(surplus)}", stacklevel=2)
+
+
+def load_fitting(
+    network: nn.Module, state: Mapping[str, Tensor], source: str
+) -> dict[str, tuple[str, Tensor]]:
+    """Load all weights that fit; returns them as `fitting` does."""
+    found = fitting(network, state, source)
+    own = network.state_dict()
+    network.load_state_dict(own | {key: tensor for key, (_, tensor) in found.items()})
+    return found
 
 
 def fitting(
