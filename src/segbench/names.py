@@ -31,6 +31,16 @@ def as_folder_name(value: Any, option: str = "name") -> str:
     return text
 
 
+def user_path(text: str) -> Path:
+    """A path in which ``~`` is the home folder; a user that does not exist is left as it is.
+
+    Example:
+        >>> user_path("~no-such-user/masks").as_posix()
+        '~no-such-user/masks'
+    """
+    return Path(os.path.expanduser(text))
+
+
 def as_path(value: Any, option: str) -> Path:
     """``value`` as a path to write to, in which ``~`` is the home folder.
 
@@ -44,7 +54,7 @@ def as_path(value: Any, option: str) -> Path:
     text = str(value)
     if value is None or not text.strip() or printable(text) != text:
         raise ConfigError(f"{option}={value!r}: expected a path, without control characters")
-    path = Path(text).expanduser()
+    path = user_path(text)
     for part in path.parts:
         _check_length(part, text, option)
     return path

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.cell.history import EPOCHS, Earlier, as_earlier, more_epochs
 from segbench.config.identity import Identity
 from segbench.errors import ConfigError
+from segbench.names import user_path
 from segbench.records.record import BEST, CURVES, LAST, PREVIOUS, RUN
 
 _TAKEN = (CURVES, "tensorboard")
@@ -30,7 +31,7 @@ def find_source(cfg: DictConfig, identity: Identity) -> Path | None:
     asked = cfg.get("resume_from")
     if asked is None:
         return None
-    folder = Path(str(asked)).expanduser()
+    folder = user_path(str(asked))
     files = [folder / RUN] if (folder / RUN).is_file() else sorted(folder.glob(f"*/{RUN}"))
     found = [cell for cell in (as_earlier(file.parent, cfg) for file in files) if cell]
     if not found:

@@ -12,7 +12,7 @@ from segbench.commands.run_arguments import packages, prepare_arguments, unwrapp
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError, DataError, SegbenchError
 from segbench.inference.runs import Run, check_alike, find_runs, load_network
-from segbench.names import as_path
+from segbench.names import as_path, user_path
 from segbench.records.cells import PANELS
 from segbench.text.screen import say
 
@@ -93,7 +93,7 @@ def _real_picture(asked: Any, run: Run) -> Any:
 
     The default is the first picture of the cell's panel, cut to an unusual size.
     """
-    file = Path(str(asked)).expanduser() if asked is not None else run.folder / PANELS
+    file = user_path(str(asked)) if asked is not None else run.folder / PANELS
     try:
         pixels = run.data.read_picture(file)
     except DataError as error:

@@ -37,6 +37,7 @@ from segbench.data.store.prepared import (
 from segbench.data.store.processes import BatchLoader, make_loader
 from segbench.data.store.transforms import Array, normalise, resize_image
 from segbench.errors import ConfigError, DataError, SegbenchError
+from segbench.names import user_path
 from segbench.text.progress import track
 from segbench.text.screen import say
 from segbench.types import IGNORE_INDEX, Batch
@@ -131,11 +132,11 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         self.size = as_size(size)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.seed, self.augment = seed, _make_augment(augment, seed)
-        self.root = Path(root).expanduser()
+        self.root = user_path(root)
         asked = split if isinstance(split, str) else dict(split)
         options = asked, split_seed, stratify, group, folds, fold
         self.splitting = Splitting(*options, self.root, self.folder_name)
-        self.cache = Path(cache).expanduser() if cache else None
+        self.cache = user_path(cache) if cache else None
         self.parts: dict[str, list[int]] = {}
         self.groups: list[str] | None = None  # of each case, once the parts are known
         self.cases: list[Case] = []

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from segbench.data.decoding.files import SUFFIXES, OnFault, check_name, check_regular, find_pictures
 from segbench.errors import ConfigError, DataError
-from segbench.names import is_long
+from segbench.names import is_long, user_path
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def find_inputs(paths: Sequence[str], output: Path, on_fault: OnFault = _refuse)
 
 def _find(given: str, on_fault: OnFault) -> tuple[Path, list[Path]]:
     """The folder that masks' names are relative to, and the pictures of one given path."""
-    path = Path(given).expanduser()
+    path = user_path(given)
     if path.is_dir():
         return path, [Path(file) for file in find_pictures(path, on_fault)]
     if os.path.lexists(path):

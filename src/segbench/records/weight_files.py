@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from segbench.errors import ConfigError, SegbenchError, WeightsError
+from segbench.names import user_path
 from segbench.records.checksums import DamagedError
 from segbench.records.record import BEST, CONFIG, RUN, read_record
 from segbench.text.screen import say
@@ -32,7 +33,7 @@ def find_cell(name: str, option: str = "run") -> Path:
     Raises:
         ConfigError: there is no such cell.
     """
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if (folder / CONFIG).is_file() or (folder / RUN).is_file():
         return folder
     if folder.is_dir():
