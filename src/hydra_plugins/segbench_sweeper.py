@@ -21,6 +21,7 @@ class CellSweeper(BasicSweeper):
         """Run the unfinished cells of the grid, then compare all of them."""
         from segbench.commands.sweeps.search import run_search
         from segbench.commands.sweeps.sweep import is_follower, run_sweep
+        from segbench.errors import ConfigError
         from segbench.hardware.parents import end_with_pool
 
         assert self.hydra_context is not None
@@ -32,6 +33,9 @@ class CellSweeper(BasicSweeper):
             return
         grid = [job for overrides in self._grids(arguments) for job in self._jobs(overrides)]
         loader = self.hydra_context.config_loader
+        searches = {each for job in grid for each in job if each.startswith("tune=")}
+        if len(searches) > 1:
+            raise ConfigError(f"{', '.join(sorted(searches))}: a sweep has one search; name one")
         run = run_search if self.config.get("tune") else run_sweep
         run(self.config, grid, loader.load_sweep_config, self.launcher.launch)
 

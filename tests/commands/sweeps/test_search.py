@@ -124,6 +124,7 @@ def test_a_pruner_ends_trials_that_fall_behind(segbench: Run) -> None:
     [
         (("tune.seed=1",), "seed=1: the trials' seed too"),
         (("optimizer.lr=0.1",), "optimizer.lr: set by tune.space and by the sweep"),
+        (("tune=lr,lr_weight_decay",), "tune=lr, tune=lr_weight_decay: a sweep has one search"),
         (("tune.sampler=best",), "tune.sampler=best: expected one of random, tpe"),
         (("+tune.space.model.nothing=int 1 2",), "model.nothing"),
     ],
