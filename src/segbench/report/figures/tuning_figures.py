@@ -51,6 +51,8 @@ def tuning(section: Section, comparison: Comparison) -> "Figure | None":
     tuned = tuned_entries(section)
     if not tuned:
         return None
+    from matplotlib.ticker import MaxNLocator
+
     name = tuned[0][1].score
     lower = find_score(name).lower_is_better
     figure = new_figure(f"{score_title(name)} on val by trials, {section.data}", 3.2)
@@ -64,6 +66,7 @@ def tuning(section: Section, comparison: Comparison) -> "Figure | None":
         style = styles[entry.label]
         trials = np.arange(1, len(best) + 1)
         handles += axes.plot(trials, best, color=style.colour, marker=style.marker, ms=3.5, lw=1.2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials")
     axes.set_ylabel(f"best {score_title(name)} on val")
     axes.grid(color=INK, alpha=FAINT, lw=0.6)
