@@ -1,7 +1,7 @@
 """What removing parts of an older commit cost or gained, each measured in turn with this code.
 
     git worktree add --detach ../before a3fc7dc
-    python benchmarks/before.py ../before [--rounds 5]
+    python benchmarks/before.py ../before [--rounds 5] [--only loss]
 
 Each measurement is a process of its own with one thread, run in the order old, new, new, old. The
 table has the median of each and their ratio; it is the one of docs/speed.md.
@@ -20,7 +20,10 @@ HERE = Path(__file__).parents[1]
 START = """
 import time
 begun = time.perf_counter()
-import segbench.cell.experiment if NEW else segbench.experiment
+import segbench.__main__ as command
+words = ["trainer=smoke", "model.base_channels=4", "data.count=20", "data.size=32", "logger=csv"]
+code = command.main([*words, "name=start", "overwrite=true"])
+assert code == 0, code
 print(time.perf_counter() - begun)
 """
 LOSS = """
@@ -76,7 +79,7 @@ def cell(words: list[str], epochs: int, value: str) -> str:
 
 
 MEASURES = {
-    "start: imports of a cell, without the stand-in for scipy.signal (s)": START,
+    "a first cell of two batches, without the stand-in for scipy.signal (s)": START,
     **{
         f"loss={n}, a step of 16×128² (s)": LOSS.replace("{name}", n)
         for n in ("bce", "dice", "jaccard")
@@ -94,8 +97,6 @@ MEASURES = {
 
 def measure(code: str, source: Path, folder: str) -> float:
     new = source == HERE
-    code = code.replace("segbench.cell.experiment if NEW else segbench.experiment",
-                        "segbench.cell.experiment" if new else "segbench.experiment")  # fmt: skip
     if not new:  # where the functions were
         code = code.replace("segbench.config.registry import compose, register_resolvers",
                             "segbench.config import compose, register_resolvers")  # fmt: skip
@@ -112,9 +113,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path, help="a worktree of the older commit")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="measure the rows that contain this")
     asked = parser.parse_args()
     print("| | before | now | now / before |\n| --- | ---: | ---: | ---: |")
     for name, code in MEASURES.items():
+        if asked.only not in name:
+            continue
         found: dict[Path, list[float]] = {asked.before.resolve(): [], HERE: []}
         with tempfile.TemporaryDirectory() as folder:
             for number in range(asked.rounds):
