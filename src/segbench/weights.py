@@ -21,6 +21,16 @@ def in_own_folder(*names: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def encoder_file(encoder_name: str, weights: str) -> Path | None:
+    """The file in ``$SEGBENCH_WEIGHTS`` for named weights of an encoder of `SMPModel`.
+
+    It is called ``<encoder>-<weights>`` with a suffix, such as ``resnet34-imagenet.pth``; the
+    ``tu-`` of timm's encoders is left out.
+    """
+    plain = f"{encoder_name.removeprefix('tu-')}-{weights}"
+    return in_own_folder(*(f"{plain}{suffix}" for suffix in SUFFIXES))
+
+
 def read_tensors(path: Path) -> "dict[str, Tensor]":
     """The tensors of a file, by name; nothing else in it is loaded.
 

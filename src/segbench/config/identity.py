@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.errors import WeightsError
 from segbench.records.record import NO_EFFECT
 from segbench.records.weight_files import OPTION, digest_of, find_weights, is_source
+from segbench.weights import encoder_file
 
 # The contents of lists of ids and groups are part of the data's fingerprint, so their names are
 # left out.
@@ -114,6 +115,9 @@ def effective(plain: Mapping[str, Any]) -> dict[str, Any]:
     elif isinstance(model, dict) and is_source(weights):
         with suppress(WeightsError):  # a finished cell may be read where the file is missing
             model["weights"] = f"sha256:{digest_of(find_weights(weights))}"
+    elif isinstance(model, dict) and (encoder := model.get("encoder_name")):
+        file = encoder_file(str(encoder), str(weights))  # else the package's own, by their name
+        model["weights"] = f"{weights}, sha256:{digest_of(file)}" if file else weights
     for name in ("split", "group"):
         if name in (kept.get("data") or {}):
             kept["data"][name] = _without_files(kept["data"][name])

@@ -17,7 +17,7 @@ from segbench.models.parts.normalisation import accept_single_values
 from segbench.models.parts.packages import as_plain, drop_unused
 from segbench.models.parts.starting_weights import load_fitting
 from segbench.types import IMAGENET_MEAN, IMAGENET_STD
-from segbench.weights import SUFFIXES, in_own_folder, read_tensors
+from segbench.weights import encoder_file, read_tensors
 
 STRIDE = 32  # of the coarsest features of most encoders of the package
 # Options with which an encoder of timm takes images of other sizes than those it was trained on
@@ -81,9 +81,7 @@ class SMPModel(nn.Module):
             raise ValueError(f"encoder_name must be a plain name, got {encoder_name!r}")
         smp = import_smp()
         self.encoder_name = encoder_name
-        plain = f"{encoder_name.removeprefix('tu-')}-{weights}"
-        file = in_own_folder(*(f"{plain}{suffix}" for suffix in SUFFIXES)) if weights else None
-        self.loaded_from = file
+        file = self.loaded_from = encoder_file(encoder_name, weights) if weights else None
         # an encoder of timm has one set of weights, which is chosen by True or False
         chosen = None if file else weights is not None if self._by_timm else weights
         shape = arch, encoder_name, chosen or None, in_channels, out_channels

@@ -10,6 +10,8 @@ from tiny import TINY
 from torch import Tensor, nn
 from torchvision.models import get_model
 
+from segbench.config.identity import settings
+from segbench.config.registry import compose
 from segbench.errors import WeightsError
 from segbench.models.encoder_unet import EncoderUNet
 from segbench.models.parts.pretrained import adapted_filters
@@ -227,6 +229,10 @@ def test_named_weights_are_looked_for_in_a_folder_before_any_download(
     state = saved(tmp_path / "mobilenetv3_small_050-imagenet.pth")
     other = SMPModel(3, 1, "unet", NAME, weights="imagenet")
     assert torch.equal(next(other.encoder_parameters()), state["conv_stem.weight"])
+    smp = ["model=smp", f"model.encoder_name={NAME}", "model.weights=imagenet"]
+    before = settings(compose(overrides=smp))["model"]["weights"]
+    saved(tmp_path / "mobilenetv3_small_050-imagenet.pth", further=torch.zeros(1))
+    assert before != settings(compose(overrides=smp))["model"]["weights"]  # part of the hash
     large = get_model("mobilenet_v3_large", weights=None)
     torch.save(large.state_dict(), tmp_path / "mobilenet_v3_large-8738ca79.pth")
     third = TorchvisionModel(3, 2, "lraspp_mobilenet_v3_large", weights="imagenet")

@@ -18,7 +18,8 @@ def tuning_of(cells: Sequence[Cell]) -> Tuning | None:
 
 def searched(cells: Sequence[Cell]) -> set[str]:
     """The options that searches chose for all of these cells; none if one was not searched for."""
-    found = [tuning_of([cell]) for cell in cells]
+    one_of_each = {(cell.folder.parent, str(cell.config.get("search"))): cell for cell in cells}
+    found = [tuning_of([cell]) for cell in one_of_each.values()]  # each is read from a file
     spaces = [set(each.space) if each else set() for each in found]
     return set.intersection(*spaces) if spaces else set()
 
