@@ -13,6 +13,7 @@ from tiny import only_cell
 
 from segbench import load
 from segbench.data.options import as_texts, check_classes
+from segbench.data.store.normalisation import imagenet
 from segbench.errors import ConfigError, printable
 from segbench.inference.export import describe
 from segbench.records.record import read_record
@@ -105,7 +106,7 @@ def test_numbered_classes_through_every_command(segbench: Any, tmp_path: Path) -
     )
     net = load(cell)
     assert net.class_names == ["0", "1"]
-    assert describe(net.class_names, (16, 16), 3)["class_names"] == ["0", "1"]
+    assert describe(net.class_names, (16, 16), imagenet(3))["class_names"] == ["0", "1"]
 
 
 def test_a_run_folder_with_words_that_yaml_turns_round(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from PIL import Image
 
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.pictures import decode_image, decode_mask
-from segbench.data.store.transforms import normalise, resize_image, resize_mask
+from segbench.data.store.normalisation import imagenet
+from segbench.data.store.transforms import resize_image, resize_mask
 from segbench.errors import ConfigError, DataError
 
 SIZES = {"dsb2018": 664, "ph2": 200, "pets": 299}
@@ -238,7 +239,12 @@ def test_the_record_names_every_files_hash(tmp_path: Path) -> None:
         ({"num_classes": 3}, "data.num_classes=3 but data.class_names"),
         ({"ignore_index": 1}, "data.ignore_index=1: expected 2 to 255"),
         ({"ignore_index": 256}, "data.ignore_index=256"),
-        ({"in_channels": 2}, "data.in_channels=2"),
+        ({"in_channels": 0}, "data.in_channels=0"),
+        ({"in_channels": 513}, "data.in_channels=513"),
+        ({"normalize": "min"}, "data.normalize=min: expected null, imagenet"),
+        ({"in_channels": 5, "normalize": "imagenet"}, "data.normalize=imagenet: for 1, 3 or 4"),
+        ({"show": [1, 2]}, r"data.show=\[1, 2\]: expected the numbers of three"),
+        ({"show": [0]}, r"data.show=\[0\]"),
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"num_workers": -1}, "data.num_workers=-1"),
         ({"size": [1, 2, 3]}, r"data.size=\[1, 2, 3\]: expected"),
@@ -274,11 +280,11 @@ def test_images_are_averaged_down_and_keep_their_channels() -> None:
 def test_normalised_images_have_imagenets_statistics() -> None:
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     image = picture(0)
-    found = normalise(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    found = imagenet(3)(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
     np.testing.assert_allclose(found, (image / 255 - mean) / deviation, atol=1e-5)
     for channels in (1, 4):
         shape = (1, channels, 2, 2)
-        assert normalise(torch.zeros(shape, dtype=torch.uint8)).shape == shape
+        assert imagenet(channels)(torch.zeros(shape, dtype=torch.uint8)).shape == shape
 
 
 def encoded(array: np.ndarray, kind: str, **options: Any) -> bytes:

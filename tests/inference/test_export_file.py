@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from segbench.config.registry import compose, config_groups
-from segbench.data.store.transforms import normalise
+from segbench.data.store.normalisation import imagenet
 from segbench.errors import ConfigError, SegbenchError
 from segbench.inference.export import METADATA, describe, export, largest_difference
 from segbench.types import probabilities
@@ -18,7 +18,7 @@ from segbench.types import probabilities
 onnxruntime = pytest.importorskip("onnxruntime")
 # Each needs padding in another way, or none.
 SIZES = ((1, 64, 96), (1, 67, 45), (3, 33, 64), (1, 40, 71))
-FACTS = describe(["background", "cell"], (32, 48), 3)
+FACTS = describe(["background", "cell"], (32, 48), imagenet(3))
 
 
 def small(model: str, classes: int = 2) -> nn.Module:
@@ -57,17 +57,17 @@ def test_a_file_gives_the_same_logits_at_any_size(tmp_path: Path, model: str, ki
     answer = export(network, tmp_path / f"net{'.onnx' if kind == 'onnx' else '.pt2'}", kind, FACTS)
     assert len(list(tmp_path.iterdir())) == 1
     for size in SIZES:
-        assert largest_difference(network, answer, images(*size)) < 1e-4, size
+        assert largest_difference(network, answer, images(*size), imagenet(3)) < 1e-4, size
 
 
 def test_onnx_runtime_runs_the_file_and_reads_what_it_says(tmp_path: Path) -> None:
     network, path = small("unet", classes=4), tmp_path / "net.onnx"
-    export(network, path, "onnx", describe(["sky", "a", "b", "c"], (32, 48), 3))
+    export(network, path, "onnx", describe(["sky", "a", "b", "c"], (32, 48), imagenet(3)))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     picture = images(2, 50, 70)
     (found,) = session.run(None, {"image": picture.astype(np.float32)})
     with torch.no_grad():
-        expected = probabilities(network(normalise(torch.from_numpy(picture))))
+        expected = probabilities(network(imagenet(3)(torch.from_numpy(picture))))
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     says = session.get_modelmeta().custom_metadata_map
@@ -102,5 +102,6 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_no_file(tmp_path: Path) 
 def test_a_wrong_answer_is_seen() -> None:
     network = small("unet")
     wrong = np.zeros((1, 2, 20, 20), np.float32)
-    assert largest_difference(network, lambda _: wrong, images(1, 20, 20)) > 0.4
-    assert largest_difference(network, lambda _: wrong[:, :, 1:], images(1, 20, 20)) == np.inf
+    given = images(1, 20, 20), imagenet(3)
+    assert largest_difference(network, lambda _: wrong, *given) > 0.4
+    assert largest_difference(network, lambda _: wrong[:, :, 1:], *given) == np.inf

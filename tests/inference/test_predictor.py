@@ -10,7 +10,8 @@ from monai.inferers import sliding_window_inference
 from PIL import Image
 from torch import Tensor, nn
 
-from segbench.data.store.transforms import normalise, resize_image
+from segbench.data.store.normalisation import imagenet
+from segbench.data.store.transforms import resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.inference.averaging import Averaged, mean_logits
 from segbench.inference.predictor import Predictor, as_pixels
@@ -38,7 +39,7 @@ def predictor(classes: int = 2, count: int = 1, **options: object) -> Predictor:
 @torch.no_grad()
 def by_hand(net: nn.Module, image: np.ndarray) -> Tensor:
     small = torch.from_numpy(resize_image(image, (32, 40))).permute(2, 0, 1)[None]
-    logits = net(normalise(small))
+    logits = net(imagenet(3)(small))
     size = image.shape[:2]
     return nn.functional.interpolate(logits, size, mode="bilinear", align_corners=False)
 
@@ -87,7 +88,9 @@ def test_an_ensemble_and_flips_are_means_of_probabilities() -> None:
 def forward_of(net: nn.Module) -> Callable[[np.ndarray], Tensor]:
     def forward(windows: np.ndarray) -> Tensor:
         with torch.no_grad():
-            shares: Tensor = net(normalise(torch.from_numpy(windows).permute(0, 3, 1, 2))).sigmoid()
+            shares: Tensor = net(
+                imagenet(3)(torch.from_numpy(windows).permute(0, 3, 1, 2))
+            ).sigmoid()
         return shares
 
     return forward
@@ -103,7 +106,7 @@ def test_windows_equal_monais(size: tuple[int, int], overlap: float) -> None:
     assert found.shape == (1, *size)
     with torch.no_grad():
         expected = sliding_window_inference(
-            normalise(torch.from_numpy(image).permute(2, 0, 1)[None]),
+            imagenet(3)(torch.from_numpy(image).permute(2, 0, 1)[None]),
             roi_size=(32, 32),
             sw_batch_size=4,
             predictor=lambda windows: net(windows).sigmoid(),
@@ -131,7 +134,7 @@ def test_weights_fall_from_the_middle_and_never_to_nothing() -> None:
 def test_a_window_as_large_as_the_picture_is_the_network_itself(classes: int) -> None:
     image = picture(45, 37)
     with torch.no_grad():
-        logits = network(classes)(normalise(torch.from_numpy(image).permute(2, 0, 1)[None]))
+        logits = network(classes)(imagenet(3)(torch.from_numpy(image).permute(2, 0, 1)[None]))
     tool = predictor(classes, window=[200, 300])
     np.testing.assert_array_equal(tool(image), predicted_labels(logits)[0].numpy())
     shares = tool.probabilities(image)

@@ -40,7 +40,10 @@ class SampleImages(Callback):
         boards = [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
         if batch_idx or not self.count or not boards:
             return
-        grid = _grid(batch["image"][: self.count], batch["mask"], outputs)
+        bands = getattr(getattr(trainer, "datamodule", None), "bands", None)
+        images = batch["image"][: self.count]
+        images = images[:, list(bands)] if bands else images
+        grid = _grid(images, batch["mask"], outputs)
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 

@@ -13,7 +13,6 @@ from lightning import Trainer
 
 from segbench.cell.task import SegmentationTask, resize_logits
 from segbench.data.base import SegmentationDataModule
-from segbench.data.store.transforms import normalise
 from segbench.records.cells import PANELS, split_digest
 from segbench.records.panels import as_rgb, chosen_cases, draw_panel, write_panels
 from segbench.records.pictures import (
@@ -62,7 +61,7 @@ def draw_panels(
         image, mask = data.show(index)
         prepared = torch.from_numpy(data.prepared.images[[index]]).permute(0, 3, 1, 2)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            logits = task(normalise(prepared.to(task.device)))
+            logits = task(data.normalisation(prepared.to(task.device)))
         labels = predicted_labels(resize_logits(logits.float(), mask.shape), task.threshold)
         label = labels[0].cpu().numpy().astype(np.uint8)
         panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)

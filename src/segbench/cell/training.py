@@ -74,6 +74,8 @@ def train_and_score(
     own = [EpochSeed(cfg.seed), Cost(), predictions, *_pruning(cfg, folder)]
     trainer = build_trainer(cfg, folder, own, devices, keep_state=keep_state)
     data.setup()  # before training, so that an error in the data is reported immediately
+    if data.normalize != "imagenet":
+        record["normalisation"] = data.normalisation.record
     if needs_pixel_counts(task.loss):
         task.loss.set_pixel_counts(data.pixel_counts())
     if not (out / SPLIT).is_file() or not has_trained(folder):

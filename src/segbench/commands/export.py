@@ -1,7 +1,7 @@
 """``segbench export``: writes a finished cell's network as one file and verifies it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 import numpy as np
@@ -15,6 +15,9 @@ from segbench.inference.runs import Run, check_alike, find_runs, load_network
 from segbench.names import as_path, user_path
 from segbench.records.cells import PANELS
 from segbench.text.screen import say
+
+if TYPE_CHECKING:
+    from segbench.data.store.normalisation import Normalisation
 
 SIZES = ("any", "fixed")
 
@@ -51,15 +54,17 @@ def _export(cfg: DictConfig) -> None:
     data, networks = runs[0].data, [load_network(run) for run in runs]
     network = networks[0] if len(runs) == 1 else Averaged(networks).eval()
     path = _path(cfg.output, runs, FORMATS[cfg.format])
-    picture = _real_picture(cfg.picture, runs[0])
-    chance = np.random.default_rng(0).integers(0, 256, (2, data.in_channels, *data.size), np.uint8)
-    if cfg.size == "fixed":
-        picture = resize_image(picture[0].transpose(1, 2, 0), data.size).transpose(2, 0, 1)[None]
-    facts = describe(data.class_names, data.size, data.in_channels, cfg.size == "any")
+    images = [("random", _random_images(data.normalisation, data.size))]
+    if cfg.picture is not None or not data.stores_values:  # panels have 8 bits
+        real = _real_picture(cfg.picture, runs[0])
+        if cfg.size == "fixed":
+            real = resize_image(real[0].transpose(1, 2, 0), data.size).transpose(2, 0, 1)[None]
+        images.append(("real", real))
+    facts = describe(data.class_names, data.size, data.normalisation, cfg.size == "any")
     answer = export(network, path, cfg.format, facts)
-    for what, images in (("random", chance), ("real", picture)):
+    for what, pixels in images:
         try:
-            difference = largest_difference(network, answer, images)
+            difference = largest_difference(network, answer, pixels, data.normalisation)
         except Exception as error:  # what runs the file raises many kinds of errors
             path.unlink(missing_ok=True)
             reason = " ".join(str(error).split())[:200]
@@ -67,7 +72,7 @@ def _export(cfg: DictConfig) -> None:
                 f"{path}: cannot be run on a {what} picture ({reason}): removed; "
                 f"{way_out(cfg.format, facts)}"
             ) from error
-        height, width = images.shape[2:]
+        height, width = pixels.shape[2:]
         say(f"largest difference on a {what} picture, {width} x {height}: {difference:.1e}")
         if not difference <= TOLERANCE:
             path.unlink(missing_ok=True)
@@ -76,6 +81,17 @@ def _export(cfg: DictConfig) -> None:
                 f"than {TOLERANCE:.0e}: removed; {way_out(cfg.format, facts)}"
             )
     say(f"exported: {path}, {path.stat().st_size / 1e6:.1f} MB, {', '.join(data.class_names)}")
+
+
+def _random_images(normalisation: "Normalisation", size: tuple[int, int]) -> Any:
+    """Two images (2, C, H, W): uint8, or with values that training's normalisation expects."""
+    shape, chance = (2, len(normalisation.offset), *size), np.random.default_rng(0)
+    if normalisation.method == "imagenet":
+        return chance.integers(0, 256, shape, np.uint8)
+    offset, scale = (
+        np.reshape(values, (-1, 1, 1)) for values in (normalisation.offset, normalisation.scale)
+    )
+    return (chance.standard_normal(shape) * scale + offset).astype(np.float32)
 
 
 def _path(output: Any, runs: list[Run], suffix: str) -> Path:
@@ -89,7 +105,7 @@ def _path(output: Any, runs: list[Run], suffix: str) -> Path:
 
 
 def _real_picture(asked: Any, run: Run) -> Any:
-    """A real picture (1, C, H, W) uint8, of a size other than that of training.
+    """A real picture (1, C, H, W), of a size other than that of training.
 
     The default is the first picture of the cell's panel, cut to an unusual size.
     """

@@ -24,7 +24,7 @@ from segbench.weights import encoder_file
 # The contents of lists of ids and groups are part of the data's fingerprint, so their names are
 # left out.
 _LISTS = (".txt", ".json", ".csv")
-_NO_EFFECT_ON_DATA = ("augment", "seed")
+_NO_EFFECT_ON_DATA = ("augment", "seed", "show")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def settings(cfg: DictConfig) -> dict[str, Any]:
 def effective(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a resolved config that can affect a cell's result, as nested mappings."""
     kept = {k: dict(v) if isinstance(v, dict) else v for k, v in plain.items()}
-    for dotted in (*NO_EFFECT, "data.augment"):  # equals the node augment, which is kept
+    for dotted in (*NO_EFFECT, "data.augment", "data.show"):  # the node augment is kept
         group, _, key = dotted.partition(".")
         if not key:
             kept.pop(group, None)

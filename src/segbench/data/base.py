@@ -6,15 +6,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
 from segbench.data.decoding.opening import MAX_PIXELS
 from segbench.data.decoding.reads import recorded_reads, recording
-from segbench.data.faults import count_notes, refuse_blank, refuse_faulty
+from segbench.data.display import check_bands, displayed
+from segbench.data.faults import constant_channels, count_notes, refuse_blank, refuse_faulty
 from segbench.data.groups.naming import check_group
-from segbench.data.options import as_size, as_texts, check_classes, check_loading, check_reading
+from segbench.data.options import (
+    as_size,
+    as_texts,
+    check_classes,
+    check_loading,
+    check_normalize,
+    check_reading,
+)
 from segbench.data.reading import CaseReader
 from segbench.data.splits import Part
 from segbench.data.splitting import CaseFacts, Split, Splitting
@@ -23,9 +32,11 @@ from segbench.data.store.loading import (
     Augment,
     EpochSampler,
     PreparedCases,
+    ScaledAugment,
     TrainingCases,
     processes_for,
 )
+from segbench.data.store.normalisation import Normalisation, fit
 from segbench.data.store.prepared import (
     VERSION,
     Case,
@@ -35,7 +46,7 @@ from segbench.data.store.prepared import (
     prepare_on_disk,
 )
 from segbench.data.store.processes import BatchLoader, make_loader
-from segbench.data.store.transforms import Array, normalise, resize_image
+from segbench.data.store.transforms import Array, Values, resize_image
 from segbench.errors import ConfigError, DataError, SegbenchError
 from segbench.names import user_path
 from segbench.text.progress import track
@@ -46,7 +57,7 @@ _NO_FACTS = CaseFacts()
 # Arguments of the constructor that do not change the prepared images; `options` has the others.
 _NOT_PREPARED = {
     *("root", "cache", "download", "split", "split_seed", "stratify", "group", "folds", "fold"),
-    *("seed", "augment", "batch_size", "num_workers", "size", "max_pixels"),
+    *("seed", "augment", "batch_size", "num_workers", "size", "max_pixels", "normalize", "show"),
 }
 
 
@@ -59,7 +70,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         class_names: a name for each class, background first; whole numbers are turned into text.
         num_classes: number of classes, including the background.
         ignore_index: the label of pixels that losses and scores leave out.
-        in_channels: 3 (RGB), 1 (grey) or 4 (RGB and alpha).
+        in_channels: 3 (RGB), 1 (grey), 4 (RGB and alpha or a fourth), or the number of channels
+            that the images have.
         size: pixels of the network's input: one number, or (height, width).
         batch_size: images in a batch, in training and evaluation.
         split: for each of ``train``, ``val`` and ``test`` a fraction, a number of cases, or a text
@@ -83,6 +95,11 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         exif: ``apply`` rotates images by their EXIF orientation, as viewers do; ``ignore`` takes
             the stored pixels.
         max_pixels: the largest accepted number of pixels, since decoding takes memory.
+        normalize: ``imagenet``: images are read as 8 bits, and normalised by ImageNet's mean and
+            standard deviation; ``train``, ``percentile`` or ``none``: they are read as stored, see
+            `Normalisation`; None: ``imagenet`` for 1, 3 and 4 channels, else ``train``.
+        show: the numbers of the channels that pictures show as red, green and blue, from 1; None:
+            the first three, or the first one.
 
     Raises:
         ConfigError: an option has a wrong value.
@@ -120,9 +137,14 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         cache: str | None = None,
         exif: str = "ignore",
         max_pixels: int = MAX_PIXELS,
+        normalize: str | None = None,
+        show: Sequence[int] | None = None,
     ) -> None:
         LightningDataModule.__init__(self)
-        CaseReader.__init__(self, in_channels, exif, max_pixels)
+        method = check_normalize(normalize, in_channels)
+        CaseReader.__init__(self, in_channels, exif, max_pixels, method)
+        self.show_option = show
+        self.bands = check_bands(show, in_channels)
         self.class_names = as_texts(class_names, "data.class_names")
         check_classes(self.class_names, num_classes, ignore_index)
         check_loading(batch_size, num_workers, in_channels, stratify)
@@ -143,6 +165,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         self.contents = Contents()
         self.scored_part = "test"  # the part that test_dataloader loads, or "all"
         self._prepared: Prepared | None = None
+        self._normalisation: Normalisation | None = None
         self._has_warned = False  # about pictures that are shown from the prepared store
         self._has_printed_notes = False
 
@@ -150,10 +173,13 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         """All settings that change the prepared images, by default the constructor's arguments."""
         names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
         given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
-        return given | {name: getattr(self, name) for name in names}
+        values = {"stores_values": True} if self.stores_values else {}
+        return given | {name: getattr(self, name) for name in names} | values
 
     def show(self, index: int) -> tuple[Array, Array]:
-        """Image (H, W, C) and mask (H, W) of case number ``index``, at their original size.
+        """Picture (H, W, 3) and mask (H, W) of case number ``index``, at their original size.
+
+        The picture shows the channels of ``data.show``.
 
         The mask is read from the prepared store, since a case may have hundreds of mask files. If
         the image's file has changed or is missing, the prepared image is enlarged instead, because
@@ -161,7 +187,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         """
         mask = self.prepared.original(index)
         try:
-            image = self._read_shown(self.cases[index])
+            image = displayed(self._read_shown(self.cases[index]), self.bands)
         except (SegbenchError, OSError, ValueError) as error:
             return self._show_prepared(index, " ".join(str(error).split())), mask
         if image.shape[:2] != mask.shape:
@@ -169,8 +195,10 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
             return self._show_prepared(index, reason), mask
         return image, mask
 
-    def _read_shown(self, case: Case) -> Array:
-        return self.read_picture(case.files[0]) if case.files else self.read(case).image
+    def _read_shown(self, case: Case) -> Values:
+        return (
+            self.read_picture(*case.files[: case.images]) if case.files else self.read(case).image
+        )
 
     def _show_prepared(self, index: int, reason: str) -> Array:
         if not self._has_warned:
@@ -179,7 +207,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
                 f"{reason}; pictures show it, and others like it, at the size of data.size",
                 stacklevel=2,
             )
-        return resize_image(self.prepared.images[index], self.prepared.sizes[index])
+        image = resize_image(self.prepared.images[index], self.prepared.sizes[index])
+        return displayed(image, self.bands)
 
     # Lightning's hooks
 
@@ -193,13 +222,15 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
             return
         self.look()
         shape = (*self.size, self.in_channels)
+        kind = "<f4" if self.stores_values else "|u1"
+        read = self._read_checked
         if not any(case.files for case in self.cases):  # generated images are not stored
-            self._prepared = prepare_in_memory(self.cases, self._read_checked, shape, self._track)
+            self._prepared = prepare_in_memory(self.cases, read, shape, self._track, kind)
             return
         code = source_digest(type(self), SegmentationDataModule)
         key = digest_of([VERSION, self.options(), code, self.contents.digest])
         folder = self.cache_folder() / f"{type(self).__name__.lower()}-{key}"
-        self._prepared = prepare_on_disk(folder, self.cases, self._read_checked, shape, self._track)
+        self._prepared = prepare_on_disk(folder, self.cases, read, shape, self._track, kind)
 
     def look(self) -> str:
         """Find the cases and split them, without decoding.
@@ -253,6 +284,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         if not self._has_printed_notes:
             counted = count_notes([case.name for case in self.cases], self.prepared.notes)
             told = self.splitting.notices(self.cases, self.find_split(), facts, self.parts)
+            told += constant_channels(self.prepared.ranges)
             for text in (*(text for _, text in counted), *told):
                 say(f"notice: {text}")
             self._has_printed_notes = True
@@ -300,7 +332,12 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the train part, shuffled and augmented by seed and epoch."""
-        cases = TrainingCases(self.prepared, self.indices("train"), self.augment)
+        part = self.indices("train")
+        augment = self.augment
+        if augment is not None and self.stores_values:
+            ranges = np.array([self.prepared.ranges[index] for index in part])
+            augment = ScaledAugment(augment, ranges[..., 0].min(0), ranges[..., 1].max(0))
+        cases = TrainingCases(self.prepared, part, augment)
         if (trainer := self.trainer) is None:
             return self._loader(cases, EpochSampler(len(cases), self.seed))
 
@@ -322,7 +359,21 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Normalise on the device, so that only a quarter of the bytes are transferred."""
-        return {**batch, "image": normalise(batch["image"]), "mask": batch["mask"].long()}
+        return {**batch, "image": self.normalisation(batch["image"]), "mask": batch["mask"].long()}
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """That of ``data.normalize``, from the train part or from `keep_normalisation`."""
+        if self._normalisation is None:
+            fixed = self.normalize in ("imagenet", "none")
+            images = np.empty(0) if fixed else self.prepared.images
+            part = [] if fixed else self.indices("train")
+            self._normalisation = fit(self.normalize, images, part, self.in_channels)
+        return self._normalisation
+
+    def keep_normalisation(self, normalisation: Normalisation) -> None:
+        """Normalise as an earlier run did, instead of by this data set's train part."""
+        self._normalisation = normalisation
 
     # Helpers
 

@@ -57,6 +57,23 @@ def case_problems(
     return problems
 
 
+def constant_channels(ranges: Sequence[Sequence[Sequence[float]]]) -> list[str]:
+    """A text for each channel that has one and the same value in all images.
+
+    Args:
+        ranges: for each image the least and the largest value of each channel, (N, C, 2).
+    """
+    known = np.array([each for each in ranges if len(each)], np.float64)
+    if not known.size:
+        return []
+    low, high = known[..., 0].min(axis=0), known[..., 1].max(axis=0)
+    return [
+        f"channel {k + 1} of {len(low)} is {low[k]:g} in every pixel of every image, so that a "
+        "network learns nothing from it: check the files and data.in_channels"
+        for k in np.flatnonzero(low == high).tolist()
+    ]
+
+
 def count_notes(pictures: Sequence[str], notes: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     """For each distinct note the first picture that has it, and a text with their number."""
     first: dict[str, str] = {}

@@ -4,6 +4,8 @@
 2. ``masks/<class>/<name>.png``: a black-and-white mask for each class that the image shows.
 3. ``train/``, ``val/`` and ``test/``, each with ``images/`` and ``masks/`` of either kind.
 4. ``images/train/``, ``images/val/``, ``images/test/``, and the same folders in ``masks/``.
+
+In any other layout, patterns of the paths pair images with masks, see `segbench.data.patterns`.
 """
 
 import os
@@ -14,14 +16,24 @@ from typing import Any
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
 from segbench.data.decoding.picture_facts import holds_loss
-from segbench.data.decoding.pictures import decode_image
 from segbench.data.mask_files import (
     Palette,
+    check_channel,
     check_palette,
     check_values,
+    is_blurred_pair,
     label,
+    read_alpha,
     read_ids,
     read_set,
+)
+from segbench.data.patterns import (
+    PART_NAMES,
+    case_id,
+    check_patterns,
+    find_files,
+    given_parts,
+    pair,
 )
 from segbench.data.splits import PARTS, Part
 from segbench.data.store.prepared import Case
@@ -30,17 +42,12 @@ from segbench.errors import ConfigError, DataError
 
 _LAYOUT = (
     "expected images/ and masks/ with equal names; or train/, val/ and test/ with both in each, or "
-    "in each of both"
+    "in each of both; for other layouts give data.images and data.masks, which `segbench check` "
+    "with this data.root proposes"
 )
 _BLURRED = (
     "masks saved with loss (JPEG), set where they are brighter than half; PNG keeps their edges"
 )
-# Folders that are parts of the split, by their names in lower case.
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class FolderDataModule(SegmentationDataModule):
@@ -48,6 +55,12 @@ class FolderDataModule(SegmentationDataModule):
 
     Args:
         root: the folder itself.
+        images: a pattern of the images' paths in ``root``, such as ``frames/*.png``; a list of
+            patterns if the channels of an image are in several files, in their order; None: the
+            layouts above.
+        masks: a pattern of the masks' paths, with the same ids.
+        mask_channel: ``alpha`` reads two classes from the alpha channel of the masks, which may be
+            the images themselves; None: the masks' values or colours.
         mask_values: the grey value of each class in a mask, such as [0, 255]; None: class ids.
         palette: the colour [r, g, b] of each class by its name, ``ignore`` for ignored pixels;
             None: masks are not coloured.
@@ -66,6 +79,9 @@ class FolderDataModule(SegmentationDataModule):
         self,
         *,
         root: str,
+        images: str | Sequence[str] | None = None,
+        masks: str | None = None,
+        mask_channel: str | None = None,
         mask_values: Sequence[int] | None = None,
         palette: Palette | None = None,
         white: int = 65535,
@@ -78,6 +94,10 @@ class FolderDataModule(SegmentationDataModule):
         if not 0 < white <= 65535:
             raise ConfigError(f"data.white={white}: expected 1 to 65535")
         self.white = white
+        self.patterns = check_patterns(images, masks)
+        self.mask_channel = check_channel(
+            mask_channel, self.num_classes, mask_values is not None or palette is not None
+        )
         self.values = check_values(mask_values, self.num_classes)
         self.palette = check_palette(palette, self.class_names, self.ignore_index)
         self._labels: dict[str, int] = {}  # of the files that show one class
@@ -87,6 +107,8 @@ class FolderDataModule(SegmentationDataModule):
         """A case for each image with a mask; its id is the image's path without suffix."""
         root = self.find_root()
         self._labels, self._given = {}, {}
+        if self.patterns:
+            return self._find_by_patterns(root)
         outer, inner = _find_parts(root), _find_parts(root / "images")
         if outer and (root / "images").is_dir():
             beside = next(iter(outer.values()))
@@ -106,6 +128,19 @@ class FolderDataModule(SegmentationDataModule):
             self._given[part] = [case.id for case in found]
             cases += found
         return cases
+
+    def _find_by_patterns(self, root: Path) -> list[Case]:
+        assert self.patterns is not None
+        images = [find_files(pattern, root, self.on_fault) for pattern in self.patterns[0]]
+        masks = find_files(self.patterns[1], root, self.on_fault)
+        lists = [part for part in super().find_split().values() if part != "val"]
+        named = {str(id_) for part in lists if isinstance(part, Sequence) for id_ in part}
+        all_named = all(isinstance(part, Sequence) for part in lists)
+        only = named if all_named else None
+        paired = pair(images, masks, self.patterns, root, only, self.on_fault)
+        self._given = {} if all_named else given_parts([*paired], root)
+        count = len(images)
+        return [Case(case_id(key), files, images=count) for key, files in paired.items()]
 
     def _check_inner(self, root: Path, parts: Mapping[str, str]) -> None:
         """Refuse folders in ``images/`` that may have another meaning than the split."""
@@ -197,26 +232,28 @@ class FolderDataModule(SegmentationDataModule):
             fractions = {name: v / sum(numbers) for name, v in fractions.items()}  # type: ignore[operator]
         return {**self._given, **fractions}
 
-    def read_image(self, content: bytes, file: Path) -> Array:
-        """A picture (H, W, in_channels) from a file's content."""
-        return decode_image(content, file, self.in_channels, self.white, **self.how)
-
     def read_mask(self, content: bytes, file: Path) -> Array:
         """Class ids (H, W) of a mask; 0 or 1 for a mask of a single class."""
+        if self.mask_channel:
+            return read_alpha(content, file, **self.how)
         if str(file) in self._labels:
             return read_set(content, file, **self.how)
         return read_ids(content, file, self.values, self.palette, self.ignore_index, **self.how)
 
     def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
         """Phrases for what reading a case leaves out or changes; the first file is the image."""
-        blurred = any(map(holds_loss, contents[1:])) and str(files[1]) in self._labels
+        blurred = self._may_blur(files) and any(map(holds_loss, contents[1:]))
         return [*super().find_notes(contents, files), *([_BLURRED] if blurred else [])]
+
+    def _may_blur(self, files: Sequence[Path]) -> bool:
+        return is_blurred_pair(self.values) or str(files[-1]) in self._labels
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
         """Class ids (H, W); where classes overlap, the later one in ``class_names`` wins."""
-        if case.files[1] not in self._labels:
+        if case.files[-1] not in self._labels:
             return masks[0]
-        return label(case.masks, masks, [self._labels[file] for file in case.files[1:]])
+        labels = [self._labels[str(file)] for file in case.masks]
+        return label(case.masks, masks, labels)
 
 
 def _find_parts(folder: Path) -> dict[str, str]:
@@ -227,7 +264,7 @@ def _find_parts(folder: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for entry in scan(folder) if folder.is_dir() else []:
-        part = _PARTS.get(entry.name.lower())
+        part = PART_NAMES.get(entry.name.lower())
         if part is None or not is_folder(entry):
             continue
         if part in found:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from segbench.data.decoding.opening import opened
 from segbench.data.decoding.picture_facts import holds_loss
 from segbench.data.decoding.pictures import decode_mask
 from segbench.data.options import as_texts
@@ -32,6 +33,34 @@ def check_values(values: Sequence[int] | None, num_classes: int) -> list[int] | 
             "of data.class_names, such as [0, 255] for two"
         )
     return plain
+
+
+def check_channel(channel: str | None, num_classes: int, with_values: bool) -> str | None:
+    """``data.mask_channel``, which is ``alpha`` or None.
+
+    Args:
+        channel: the option.
+        num_classes: the number of classes.
+        with_values: whether ``data.mask_values`` or ``data.palette`` is given.
+
+    Raises:
+        ConfigError: another channel, more than two classes, or values besides it.
+    """
+    if channel is None:
+        return None
+    if channel != "alpha":
+        raise ConfigError(f"data.mask_channel={channel}: expected alpha, or null")
+    if num_classes != 2 or with_values:
+        raise ConfigError(
+            "data.mask_channel=alpha: two classes are read, transparent and opaque pixels; give "
+            "two data.class_names, and neither data.mask_values nor data.palette"
+        )
+    return channel
+
+
+def is_blurred_pair(values: Sequence[int] | None) -> bool:
+    """Whether masks have two grey values, which can be told apart after lossy compression too."""
+    return values is not None and len(values) == 2
 
 
 def check_palette(
@@ -88,6 +117,10 @@ def read_ids(
         colours = decode_mask(content, file, "RGB", **how).astype(np.int64)
         stored = colours @ np.array([1 << 16, 1 << 8, 1])
         return _translate(stored, palette, file, "data.palette")
+    if values is not None and is_blurred_pair(values) and holds_loss(content):
+        grey = decode_mask(content, file, "L", blurred=True, **how).astype(np.int64)
+        first, second = (abs(grey - value) for value in values)
+        return (second < first).astype(np.uint8)
     stored = _one_channel(decode_mask(content, file, **how), file).astype(np.int64)
     if values is not None:
         if stored.max() == 1 and 1 not in values and len(values) == 2:  # a file of one bit
@@ -132,6 +165,22 @@ def _translate(
         )
     labels = np.array([known[value] for value in found.tolist()], np.uint8)
     return labels[indices].reshape(stored.shape)
+
+
+def read_alpha(content: bytes, file: Path, **how: Any) -> Array:
+    """1 where a picture (H, W) is more opaque than half, else 0; ``how`` as for `decode_mask`.
+
+    Raises:
+        DataError: the picture has no alpha channel.
+    """
+    with opened(content, file, how["max_pixels"]) as picture:
+        if not picture.has_transparency_data:
+            raise DataError(
+                f"{file}: no alpha channel, which data.mask_channel=alpha reads; correct the file, "
+                "or leave the option out"
+            )
+    alpha = decode_mask(content, file, "RGBA", blurred=True, **how)[:, :, 3]
+    return (alpha > 127).astype(np.uint8)
 
 
 def read_set(content: bytes, file: Path, **how: Any) -> Array:

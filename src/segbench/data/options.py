@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
+from segbench.data.decoding.channels import MOST_CHANNELS
+from segbench.data.store.normalisation import METHODS
 from segbench.errors import ConfigError, printable
 
 STRATA = ("classes", "size", "name")
@@ -80,13 +82,32 @@ def check_loading(
             f"data.batch_size={batch_size}, data.num_workers={num_workers}: the first must be "
             "1 or more, the second null or 0 or more"
         )
-    if in_channels not in (1, 3, 4):
+    whole = isinstance(in_channels, int) and not isinstance(in_channels, bool)
+    if not whole or not 1 <= in_channels <= MOST_CHANNELS:
         raise ConfigError(
-            f"data.in_channels={in_channels}: pictures are read with 3 channels (RGB), 1 (grey) "
-            "or 4 (RGB and alpha)"
+            f"data.in_channels={in_channels}: expected 3 (RGB), 1 (grey), 4 (RGB and a fourth), or "
+            f"the number of channels that the images have, up to {MOST_CHANNELS}"
         )
     if stratify is not None and stratify not in STRATA:
         raise ConfigError(f"data.stratify={stratify}: expected null, {', '.join(STRATA)}")
+
+
+def check_normalize(method: str | None, in_channels: int) -> str:
+    """``data.normalize``; None is ``imagenet`` for 1, 3 and 4 channels, else ``train``.
+
+    Raises:
+        ConfigError: an unknown method.
+    """
+    if method is None:
+        return "imagenet" if in_channels in (1, 3, 4) else "train"
+    if method not in METHODS:
+        raise ConfigError(f"data.normalize={method}: expected null, {', '.join(METHODS)}")
+    if method == "imagenet" and in_channels not in (1, 3, 4):
+        raise ConfigError(
+            f"data.normalize=imagenet: for 1, 3 or 4 channels of 8 bits, not for {in_channels}; "
+            "give train, percentile or none"
+        )
+    return method
 
 
 def check_reading(exif: str, max_pixels: int, option: str = "data.max_pixels") -> None:

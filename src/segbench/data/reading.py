@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from segbench.data.decoding.channels import Values, decode_channels
 from segbench.data.decoding.files import read_file
 from segbench.data.decoding.opening import max_bytes
 from segbench.data.decoding.picture_facts import image_notices
@@ -18,15 +21,25 @@ class CaseReader:
     """Finds the cases of a data set and reads their images and masks.
 
     Args:
-        in_channels: 3 (RGB), 1 (grey) or 4 (RGB and alpha).
+        in_channels: 3 (RGB), 1 (grey), 4 (RGB and alpha or a fourth), or any other number.
         exif: ``apply`` or ``ignore``, see `SegmentationDataModule`.
         max_pixels: the largest accepted number of pixels.
+        normalize: ``imagenet``: images are read as 8 bits; others: with their stored values.
     """
 
+    white = 65535  # the value of 16-bit grey images that becomes 255
     faults: list[DataError] | None = None  # collects those of incomplete cases; None: they raise
 
-    def __init__(self, in_channels: int, exif: str, max_pixels: int) -> None:
+    def __init__(
+        self, in_channels: int, exif: str, max_pixels: int, normalize: str = "imagenet"
+    ) -> None:
         self.in_channels, self.exif, self.max_pixels = in_channels, exif, max_pixels
+        self.normalize = normalize
+
+    @property
+    def stores_values(self) -> bool:
+        """Whether images keep their stored values as floats, instead of 8 bits."""
+        return self.normalize != "imagenet"
 
     def find_cases(self) -> list[Case]:
         """All cases of the data set, in any order.
@@ -50,8 +63,9 @@ class CaseReader:
         """
         contents = [self.read_file(file) for file in case.files]
         files = [Path(file) for file in case.files]
-        image = self.read_image(contents[0], files[0])
-        masks = [self.read_mask(*pair) for pair in zip(contents[1:], files[1:], strict=True)]
+        pairs = [*zip(contents, files, strict=True)]
+        image = self.read_channels(pairs[: case.images])
+        masks = [self.read_mask(*pair) for pair in pairs[case.images :]]
         digest = hashlib.sha256(b"".join(contents)).hexdigest()
         return Decoded(
             image, self.merge_masks(case, masks), digest, tuple(self.find_notes(contents, files))
@@ -63,15 +77,42 @@ class CaseReader:
         Raises:
             DataError: the file cannot be read, is too large, or is not a regular file.
         """
-        return read_file(file, max_bytes(self.max_pixels))
+        return read_file(file, max_bytes(self.max_pixels, self.in_channels))
 
-    def read_picture(self, file: str | Path) -> Array:
-        """The picture (H, W, in_channels) in a file."""
-        return self.read_image(self.read_file(file), Path(file))
+    def read_picture(self, *files: str | Path) -> Values:
+        """The image (H, W, in_channels) in a file, or in one file for each channel."""
+        return self.read_channels([(self.read_file(file), Path(file)) for file in files])
 
-    def read_image(self, content: bytes, file: Path) -> Array:
-        """A picture (H, W, in_channels) from a file's content."""
-        return decode_image(content, file, self.in_channels, **self.how)
+    def read_channels(self, files: Sequence[tuple[bytes, Path]]) -> Values:
+        """The image (H, W, in_channels) of one file's content, or of one for each channel.
+
+        Raises:
+            DataError: the number or sizes of the files do not fit.
+        """
+        if len(files) == 1:
+            return self.read_image(*files[0])
+        if len(files) != self.in_channels:
+            raise DataError(
+                f"{files[0][1]}: one of {len(files)} channels in files of their own; "
+                f"data.in_channels={self.in_channels} expects {self.in_channels}"
+            )
+        found = [self.read_image(*file, channels=1) for file in files]
+        for values, (_, file) in zip(found, files, strict=True):
+            if values.shape != found[0].shape:
+                raise DataError(
+                    f"{file}: {values.shape[1]} x {values.shape[0]} pixels, {files[0][1].name} "
+                    f"{found[0].shape[1]} x {found[0].shape[0]}; the channels of an image have one "
+                    "size"
+                )
+        return np.concatenate(found, axis=2)
+
+    def read_image(self, content: bytes, file: Path, channels: int | None = None) -> Values:
+        """An image (H, W, C) from a file's content; C is ``channels``, or else in_channels."""
+        if self.stores_values:
+            return decode_channels(content, file, channels or self.in_channels, **self.how)
+        return decode_image(
+            content, file, channels or self.in_channels, white=self.white, **self.how
+        )
 
     def read_mask(self, content: bytes, file: Path) -> Array:
         """A mask as grey values (H, W) from a file's content; 1-bit files give 0 and 255."""
@@ -84,6 +125,8 @@ class CaseReader:
 
     def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
         """Phrases for what reading a case leaves out or changes; the first file is the image."""
+        if self.stores_values:
+            return []
         return image_notices(contents[0], self.in_channels, **self.how)
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:

@@ -66,6 +66,7 @@ def evaluate(
     flips = check_tta(cfg.evaluation.tta)
     data = built(without_augment(cfg).data, permitted["data"], SegmentationDataModule)
     check_classes(runs[0], data)
+    runs[0].normalise_as_trained(data)
     task = _build_task(_build_network(runs, cfg, flips, permitted), data)
     data.setup()
     own = _is_own(runs, data, own_data)

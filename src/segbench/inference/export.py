@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.fx.experimental import _config as tracing
 
 from segbench.colours import class_colour
-from segbench.data.store.transforms import Array, normalise
+from segbench.data.store.normalisation import Normalisation
+from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, SegbenchError
 from segbench.records.record import atomic_write
 from segbench.types import probabilities
@@ -29,48 +30,60 @@ Answer = Callable[[Array], Array]  # images (N, C, H, W) float32 to probabilitie
 class Exported(nn.Module):
     """A network that includes normalisation and the conversion of logits to probabilities.
 
-    It maps images ``(N, C, H, W)`` float32, 0 to 255, to probabilities ``(N, num_classes, H, W)``.
+    It maps images ``(N, C, H, W)`` float32, 0 to 255 or as stored, to probabilities
+    ``(N, num_classes, H, W)``.
 
     Args:
         network: maps normalised images to logits.
-        in_channels: number of channels of an image.
+        normalisation: that of training.
     """
 
     offset: Tensor
     scale: Tensor
 
-    def __init__(self, network: nn.Module, in_channels: int) -> None:
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
         super().__init__()
         # with channels_last weights the graph would depend on the number of images
         self.network = network.to(memory_format=torch.contiguous_format)
-        # normalise is affine, so two values define it; tracing cannot follow its cached tensors
-        ends = normalise(torch.tensor([0, 255]).view(2, 1, 1, 1).expand(2, in_channels, 1, 1))
-        self.register_buffer("offset", ends[0].clone())
-        self.register_buffer("scale", (ends[1] - ends[0]) / 255)  # (C, 1, 1)
+        self.cuts = normalisation.cuts
+        offset, scale = (
+            torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
+            for values in (normalisation.offset, normalisation.scale)
+        )
+        self.register_buffer("offset", (-offset / scale).float())
+        self.register_buffer("scale", (1 / scale).float())  # (C, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Probabilities ``(N, num_classes, H, W)`` of images ``(N, C, H, W)``, background first."""
-        return probabilities(self.network(image * self.scale + self.offset))
+        scaled = image * self.scale + self.offset
+        return probabilities(self.network(scaled.clamp(0, 1) if self.cuts else scaled))
 
 
 def describe(
-    class_names: Sequence[str], size: tuple[int, int], in_channels: int, any_size: bool = True
+    class_names: Sequence[str],
+    size: tuple[int, int],
+    normalisation: Normalisation,
+    any_size: bool = True,
 ) -> dict[str, Any]:
     """The metadata of an exported file, which are stored as JSON.
 
     Args:
         class_names: background first.
         size: (height, width) of training.
-        in_channels: channels of an image.
+        normalisation: that of training, which the file includes.
         any_size: whether the file takes images of any size, or of ``size`` alone.
     """
+    values = "with the values of the training images' files"
+    if normalisation.method == "imagenet":
+        values = "0 to 255, RGB"
     return {
         "class_names": list(class_names),
         "palette": [list(class_colour(label)) for label in range(len(class_names))],
         "size": list(size),  # (height, width) that the network was trained at
         "any_size": any_size,  # else images must have this size
-        "in_channels": in_channels,
-        "input": "image: (N, C, H, W) float32, 0 to 255, RGB",
+        "in_channels": len(normalisation.offset),
+        "normalisation": normalisation.record,  # done by the file itself
+        "input": f"image: (N, C, H, W) float32, {values}",
         "output": "probabilities: (N, classes, H, W) float32",
     }
 
@@ -94,7 +107,7 @@ def export(network: nn.Module, path: Path, kind: str, facts: dict[str, Any]) -> 
     """
     if kind not in FORMATS:
         raise ConfigError(f"format={kind}: expected {', '.join(FORMATS)}")
-    module = Exported(network, facts["in_channels"]).eval()
+    module = Exported(network, Normalisation.from_record(facts["normalisation"])).eval()
     write, read = (_write_onnx, _read_onnx) if kind == "onnx" else (_write_archive, _read_archive)
     if kind == "onnx":
         onnx_packages()
@@ -184,7 +197,9 @@ def _read_archive(path: Path) -> Answer:
     return answer
 
 
-def largest_difference(network: nn.Module, answer: Answer, images: Any) -> float:
+def largest_difference(
+    network: nn.Module, answer: Answer, images: Any, normalisation: Normalisation
+) -> float:
     """The largest absolute difference between the probabilities of a network and of its file.
 
     The network's probabilities are computed as in training and prediction.
@@ -192,13 +207,14 @@ def largest_difference(network: nn.Module, answer: Answer, images: Any) -> float
     Args:
         network: maps normalised images to logits.
         answer: runs the exported file.
-        images: (N, C, H, W) uint8.
+        images: (N, C, H, W), not normalised.
+        normalisation: that of training.
 
     Returns:
         The difference; infinity where the shapes differ.
     """
     with torch.no_grad():
-        expected = probabilities(network.float().cpu()(normalise(torch.from_numpy(images))))
+        expected = probabilities(network.float().cpu()(normalisation(torch.from_numpy(images))))
     found = answer(images.astype(np.float32))
     if found.shape != tuple(expected.shape):
         return float("inf")

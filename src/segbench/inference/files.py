@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from segbench.data.store.transforms import Array
+from segbench.data.store.transforms import Array, Values
 from segbench.errors import DataError
 from segbench.hardware.device import available_cores
 from segbench.inference.inputs import Input
@@ -19,7 +19,7 @@ from segbench.records.panels import SIDE, paint_labels, write_panels
 GROUP = 8  # the least number of pictures that are read together, to use all threads
 ROWS = 8  # of a contact sheet
 FOLDERS = {"overlay": "overlays", "probabilities": "probabilities", "show": "sheets"}
-Read = Callable[[Path], Array]
+Read = Callable[[Path], Values]
 Row = tuple[str, list[Array]]
 Written = tuple[DataError | None, Row | None]  # reason of skipping; row of a contact sheet
 
@@ -48,11 +48,11 @@ class Wanted:
 
 @dataclass
 class Loaded:
-    """A decoded picture, prepared for the network, or the error of reading it."""
+    """A picture, prepared for the network and as it is shown, or the error of reading it."""
 
     source: Input
     size: tuple[int, ...] = ()
-    prepared: Array = field(default_factory=lambda: np.empty(0, np.uint8))
+    prepared: Values = field(default_factory=lambda: np.empty(0, np.uint8))
     picture: Array | None = None
     fault: DataError | None = None
 
@@ -144,7 +144,8 @@ def load(predictor: Predictor, read: Read, source: Input, wanted: Wanted) -> Loa
         prepared = predictor.prepare(picture)
     except DataError as error:
         return Loaded(source, fault=error)
-    return Loaded(source, picture.shape[:2], prepared, picture if wanted.pictures else None)
+    shown = predictor.displayed(picture) if wanted.pictures else None
+    return Loaded(source, picture.shape[:2], prepared, shown)
 
 
 def _predict(
@@ -186,12 +187,6 @@ def _row(loaded: Loaded, labels: Array, overlay: Array, classes: int) -> Row:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     assert loaded.picture is not None
     painted = paint_labels(labels, classes, 255)
-    shown = [_as_rgb(loaded.picture), painted, overlay]
+    shown = [loaded.picture, painted, overlay]
     tiles = [np.asarray(cv2.resize(s, size, interpolation=cv2.INTER_AREA), np.uint8) for s in shown]
     return f"{loaded.source.name}, {width} x {height}", tiles
-
-
-def _as_rgb(picture: Array) -> Array:
-    if picture.shape[2] >= 3:
-        return picture[:, :, :3]
-    return np.repeat(picture[:, :, :1], 3, axis=2)

@@ -63,9 +63,8 @@ def _tails(class_names: Sequence[str]) -> list[str]:
 
 
 def draw_overlay(image: Array, labels: Array, palette: Palette) -> Array:
-    """A picture (H, W, C) as (H, W, 3), with all classes except the background tinted."""
-    rgb = image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
-    picture = torch.tensor(rgb).permute(2, 0, 1)
+    """A picture (H, W, 3) with all classes except the background tinted."""
+    picture = torch.tensor(image).permute(2, 0, 1)
     classes = torch.arange(1, len(palette)).view(-1, 1, 1)
     shown = draw_segmentation_masks(
         picture, torch.from_numpy(labels) == classes, alpha=0.5, colors=list(palette[1:])

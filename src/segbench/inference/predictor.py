@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from segbench.cell.task import resize_logits
 from segbench.colours import class_colour
 from segbench.data.decoding.pictures import MODES
+from segbench.data.display import check_bands, displayed
 from segbench.data.options import as_size
-from segbench.data.store.transforms import Array, normalise, resize_image
+from segbench.data.store.normalisation import Normalisation, imagenet
+from segbench.data.store.transforms import Array, Values, resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.device import auto_precision
 from segbench.inference.averaging import Averaged, check_tta
@@ -54,7 +56,7 @@ class Predictor:
         networks: one network, or several whose probabilities are averaged.
         class_names: background first.
         size: (height, width) in pixels to which pictures are resized.
-        in_channels: 1, 3 or 4; pictures are converted to this number of channels.
+        in_channels: 1, 3 or 4, to which pictures are converted; or that of arrays with more.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` …
         precision: ``auto``, ``32-true``, ``bf16-mixed`` or ``16-mixed``, as in training.
         tta: test-time augmentation; ``flips`` averages over the mirror images.
@@ -62,6 +64,9 @@ class Predictor:
         overlap: the fraction of a window that the next window also covers, in [0, 1).
         batch_size: number of pictures, or windows, in a batch.
         threshold: with two classes, the foreground's smallest probability; None: ½.
+        normalisation: that of training; None: ImageNet's, of pictures of 8 bits. With another one,
+            pictures are arrays (H, W, C) of stored values.
+        show: the numbers of the channels that overlays show, as ``data.show``.
 
     Raises:
         ConfigError: an option is out of range, or the device does not exist.
@@ -81,6 +86,8 @@ class Predictor:
         overlap: float = 0.5,
         batch_size: int = 8,
         threshold: float | None = None,
+        normalisation: Normalisation | None = None,
+        show: Sequence[int] | None = None,
     ) -> None:
         if threshold is not None:
             check_threshold(threshold, len(class_names))
@@ -94,9 +101,15 @@ class Predictor:
         self.precision = auto_precision(self.device.type) if precision == "auto" else precision
         if self.precision not in PRECISIONS:
             raise ConfigError(f"precision={precision}: expected auto, {', '.join(PRECISIONS)}")
+        self.normalisation = normalisation or imagenet(in_channels)
+        self.bands = check_bands(show, in_channels)
         self.window = None if window is None else _as_window(window)
         self.overlap, self.batch_size = overlap, batch_size
         self.network = Averaged(networks, check_tta(tta)).to(self.device).eval()
+
+    def displayed(self, picture: Values) -> Array:
+        """A picture (H, W, C) as (H, W, 3) of 8 bits, as overlays and contact sheets show it."""
+        return displayed(picture, self.bands)
 
     @property
     def palette(self) -> list[tuple[int, int, int]]:
@@ -125,18 +138,33 @@ class Predictor:
         several = pictures if isinstance(pictures, list | tuple) else [pictures]
         for start in range(0, len(several), self.batch_size):
             chosen = several[start : start + self.batch_size]
-            pixels = [as_pixels(each, self.in_channels) for each in chosen]
+            pixels = [self._as_pixels(each) for each in chosen]
             sizes = [each.shape[:2] for each in pixels]
             prepared = [self.prepare(each) for each in pixels]
             yield from self.predict(prepared, sizes, with_probabilities)
 
-    def prepare(self, picture: Array) -> Array:
+    def _as_pixels(self, picture: Any) -> Values:
+        if self.normalisation.method == "imagenet":
+            return as_pixels(picture, self.in_channels)
+        values = np.asarray(picture)
+        values = values[:, :, None] if values.ndim == 2 else values
+        expected = values.ndim == 3 and values.shape[2] == self.in_channels
+        if not expected or values.dtype.kind not in "uif":
+            raise DataError(
+                f"a picture of {values.dtype} and shape {values.shape}: expected (height, width, "
+                f"{self.in_channels}) with the values of the training images' files"
+            )
+        return values.astype(np.float32)
+
+    def prepare(self, picture: Values) -> Values:
         """A picture (H, W, C) as `predict` takes it: at the networks' size, except for windows."""
+        if self.normalisation.method != "imagenet":
+            picture = picture.astype(np.float32, copy=False)
         return resize_image(picture, self.size) if self.window is None else picture
 
     def predict(
         self,
-        prepared: Sequence[Array],
+        prepared: Sequence[Values],
         sizes: Sequence[tuple[int, ...]],
         with_probabilities: bool = False,
     ) -> Iterator[Prediction]:
@@ -160,7 +188,7 @@ class Predictor:
             yield Prediction(labels, kept)
 
     def _strips(
-        self, prepared: Sequence[Array], sizes: Sequence[tuple[int, ...]]
+        self, prepared: Sequence[Values], sizes: Sequence[tuple[int, ...]]
     ) -> Iterator[Iterator[Strip]]:
         """For each picture its logits (K, h, W), in strips from top to bottom."""
         if self.window is not None:
@@ -176,13 +204,13 @@ class Predictor:
                 yield iter([(0, resize_logits(logits[None], size)[0])])
 
     @torch.inference_mode()
-    def _forward(self, images: Array) -> Tensor:
+    def _forward(self, images: Values) -> Tensor:
         """Logits (N, K, H, W) float32 of images (N, H, W, C)."""
         moved = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
         with self._autocast():
-            return self.network(normalise(moved)).float()  # type: ignore[no-any-return]
+            return self.network(self.normalisation(moved)).float()  # type: ignore[no-any-return]
 
-    def _channels(self, images: Array) -> Tensor:
+    def _channels(self, images: Values) -> Tensor:
         """Probabilities (N, K, H, W) for each logit channel; K = 1 is the foreground."""
         logits = self._forward(images)
         return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
@@ -239,6 +267,8 @@ def as_pixels(picture: Any, channels: int) -> Array:
     if isinstance(picture, np.ndarray):
         shown = picture[:, :, 0] if picture.ndim == 3 and picture.shape[2] == 1 else picture
         depth = shown.shape[2] if shown.ndim == 3 else 1
+        if depth == channels and depth not in MODES and picture.dtype == np.uint8:
+            return picture
         if picture.dtype != np.uint8 or shown.ndim not in (2, 3) or depth not in MODES:
             raise DataError(
                 f"a picture of {picture.dtype} and shape {picture.shape}: expected uint8 (0 to "

@@ -21,7 +21,7 @@ from segbench.config.run_config import check_built, for_reading, read_config, wi
 from segbench.config.targets import ROOT, build, check_root
 from segbench.errors import ConfigError, SegbenchError
 from segbench.records.checksums import DamagedError
-from segbench.records.record import CONFIG, Record, read_record
+from segbench.records.record import CONFIG, RUN, Record, read_record
 from segbench.records.weight_files import HOW, WEIGHTS, find_cell
 from segbench.text.screen import say
 
@@ -57,7 +57,30 @@ class Run:
         from segbench.data.base import SegmentationDataModule
 
         permitted = self.permitted("data")
-        return built(self.reading, permitted, SegmentationDataModule, self.source)
+        data = built(self.reading, permitted, SegmentationDataModule, self.source)
+        self.normalise_as_trained(data)
+        return data
+
+    def normalise_as_trained(self, data: "SegmentationDataModule") -> None:
+        """Make a data set normalise images as the cell's training did.
+
+        Raises:
+            ConfigError: the cell's record does not say how.
+        """
+        from segbench.data.store.normalisation import Normalisation
+
+        if data.normalize == "imagenet":
+            return
+        try:
+            found = Normalisation.from_record(self.record["normalisation"])
+            if found.method != data.normalize or len(found.offset) != data.in_channels:
+                raise ValueError(f"a normalisation of {found.record}")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{self.folder / RUN}: its normalisation is missing or damaged ({error}), without "
+                "which images cannot be read as in training; restore the file, or train again"
+            ) from error
+        data.keep_normalisation(found)
 
     @property
     def source(self) -> str:
@@ -223,6 +246,11 @@ def check_alike(runs: Sequence[Run], size: object = None) -> None:
                     f"run: an ensemble's {label} must be the same; {first.folder.name} has {one}, "
                     f"{run.folder.name} {other}{tail}"
                 )
+        if first.data.normalisation != run.data.normalisation:
+            raise ConfigError(
+                f"run: an ensemble's normalisation must be the same; that of {run.folder.name} "
+                f"differs from that of {first.folder.name} (data.normalize, or another train part)"
+            )
 
 
 def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Predictor":
@@ -240,4 +268,5 @@ def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Pr
     data = runs[0].data
     networks = [load_network(run) for run in runs]
     height, width = as_size(size) if size else data.size
+    options |= {"normalisation": data.normalisation, "show": data.show_option}
     return Predictor(networks, data.class_names, (height, width), data.in_channels, **options)

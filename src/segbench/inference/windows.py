@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segbench.data.store.transforms import Array
+from segbench.data.store.transforms import Values
 
-# Windows (N, h, w, C) uint8 to values (N, K, h, w) float32, which are averaged
-Forward = Callable[[Array], Tensor]
+# Windows (N, h, w, C) to values (N, K, h, w) float32, which are averaged
+Forward = Callable[[Values], Tensor]
 Strip = tuple[int, Tensor]  # its first row in the picture, and the values (K, h, W) of its rows
 _SIGMA = 1 / 8  # of the window's side, as in nnU-Net and MONAI
 _LEAST = 1e-3  # prevents a division by almost 0 at corners that only one window covers
@@ -42,12 +42,12 @@ def gaussian_weights(height: int, width: int) -> Tensor:
 
 
 def slide(
-    picture: Array, forward: Forward, window: tuple[int, int], overlap: float, batch_size: int
+    picture: Values, forward: Forward, window: tuple[int, int], overlap: float, batch_size: int
 ) -> Iterator[Strip]:
     """Weighted means of the values of all windows of a picture, strip by strip from the top.
 
     Args:
-        picture: (H, W, C) uint8; if smaller than the window, it is one window.
+        picture: (H, W, C); if smaller than the window, it is one window.
         forward: maps windows (N, h, w, C) to values (N, K, h, w).
         window: (height, width) in pixels.
         overlap: the fraction of a window that the next one also covers, in [0, 1).

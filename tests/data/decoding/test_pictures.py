@@ -69,10 +69,11 @@ def test_near_infrared_is_no_alpha() -> None:
         found = decode_image(content, HERE, 3)
         np.testing.assert_array_equal(found, bands[:, :, :3])
         assert "bands beside the colours, left out with data.in_channels=3" in notices(content)
-    with pytest.raises(DataError, match=r"p\.tif: 1 of its bands neither colours.*in_channels=3"):
-        decode_image(tiff(bands, (0,)), HERE, 4)
-    # without a word on its fourth band it is read as it is stored
-    np.testing.assert_array_equal(decode_image(tiff(bands, None), HERE, 4), bands)
+    for extra in ((0,), None):  # with four channels it is read as it is stored
+        np.testing.assert_array_equal(decode_image(tiff(bands, extra), HERE, 4), bands)
+    deep = tiff(bands.astype("u2"), (0,))
+    with pytest.raises(DataError, match=r"(1 of its bands neither|4 bands of 16)"):
+        decode_image(deep, HERE, 4)
     alpha = tiff(bands, (2,))
     np.testing.assert_array_equal(decode_image(alpha, HERE, 4), bands)
     assert notices(alpha) == notices(alpha, 4) == ""
@@ -81,10 +82,10 @@ def test_near_infrared_is_no_alpha() -> None:
 @pytest.mark.parametrize(
     ("bands", "extra", "photometric", "said"),
     [
-        (picture(0, channels=5), (0, 0), 2, "2 of its bands neither"),
-        (picture(0, channels=5), (2, 0), 2, "2 of its bands neither"),
-        (picture(0, channels=2), (0,), 1, "1 of its bands neither"),
-        (picture(0, channels=6), (0, 0, 0), 2, "3 of its bands neither"),
+        (picture(0, channels=5), (0, 0), 2, "5 channels, where data.in_channels=4"),
+        (picture(0, channels=5), (2, 0), 2, "5 channels, where data.in_channels=4"),
+        (picture(0, channels=2), (0,), 1, "2 channels, where data.in_channels=4"),
+        (picture(0, channels=6), (0, 0, 0), 2, "6 channels, where data.in_channels=4"),
         (picture(0, channels=4), (0, 0, 0), 1, "a TIFF of 4 bands of 8 bits"),
         (picture(0, channels=8).astype("u2"), (0,) * 5, 2, "a TIFF of 8 bands of 16 bits"),
         (picture(0).astype("f4"), None, 2, "a TIFF of 3 bands of floating-point numbers"),

@@ -8,7 +8,7 @@ import torch
 from tiny import TINY
 from torch import nn
 
-from segbench.data.store.transforms import normalise
+from segbench.data.store.normalisation import imagenet
 from segbench.models.monai import MONAIModel
 from segbench.models.parts.packages import as_plain, drop_unused
 from segbench.models.smp import SMPModel, import_smp
@@ -66,7 +66,7 @@ def test_pretrained_weights_get_images_as_they_were_trained(
     net = SMPModel(3, 1, "fpn", "resnet18", weights="imagenet").eval()
     seen = []
     net.net.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    logits = net(normalise(pixels))
+    logits = net(imagenet(3)(pixels))
     expected = (pixels / 255 - torch.tensor(asked["mean"]).view(3, 1, 1)) / torch.tensor(
         asked["std"]
     ).view(3, 1, 1)
@@ -74,7 +74,7 @@ def test_pretrained_weights_get_images_as_they_were_trained(
     # a run that is loaded names no weights, and still converts
     again = SMPModel(3, 1, "fpn", "resnet18").eval()
     again.load_state_dict(net.state_dict())
-    assert torch.equal(again(normalise(pixels)), logits)
+    assert torch.equal(again(imagenet(3)(pixels)), logits)
     asked["input_space"] = "BGR"  # type: ignore[assignment]
     with pytest.raises(ValueError, match="its weights expect BGR"):
         SMPModel(3, 1, "fpn", "resnet18", weights="imagenet")

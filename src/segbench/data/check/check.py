@@ -18,12 +18,14 @@ from segbench.data.faults import (
     Problem,
     blank_message,
     case_problems,
+    constant_channels,
     count_notes,
     is_blank,
     label_counts,
 )
 from segbench.data.splitting import CaseFacts
 from segbench.data.store.prepared import Case
+from segbench.data.store.transforms import Values
 from segbench.errors import DataError, SegbenchError
 
 Parts = Mapping[str, Sequence[int]]
@@ -40,6 +42,7 @@ class CheckedCase:
     counts: Counts = field(default_factory=lambda: np.zeros(256, np.int64))  # pixels of each label
     fingerprint: Fingerprint | None = None
     notes: tuple[str, ...] = ()  # what reading left out or changed
+    ranges: Sequence[Sequence[float]] = ()  # the least and largest value of each channel
 
 
 def check_data(
@@ -60,6 +63,8 @@ def check_data(
     problems += [problem for each in checked for problem in each.problems]
     counted = count_notes([case.name for case in cases], [each.notes for each in checked])
     problems += [Problem("notice", "how pictures are read", *each) for each in counted]
+    constant = constant_channels([each.ranges for each in checked])
+    problems += [Problem("notice", "constant channel", "", text) for text in constant]
     parts, groups, unsplit = split_cases(data, cases, checked)
     problems += [
         *unsplit,
@@ -121,7 +126,7 @@ def check_case(data: SegmentationDataModule, case: Case) -> CheckedCase:
     """Read one case; an error becomes a problem of the case and does not end the check."""
     try:
         decoded = data.read(case)
-        stored = _stored_as(data, case)
+        stored = _stored_as(data, case, decoded.image)
     except Exception as error:  # decoders raise many kinds of errors for damaged files
         text = str(error)
         file = next((f for f in case.files if text.startswith(f)), (*case.files, case.id)[0])
@@ -135,13 +140,18 @@ def check_case(data: SegmentationDataModule, case: Case) -> CheckedCase:
         label_counts(decoded.mask),
         fingerprint(decoded.image),
         decoded.notes,
+        [[band.min(), band.max()] for band in np.moveaxis(decoded.image, 2, 0)],
     )
 
 
-def _stored_as(data: SegmentationDataModule, case: Case) -> str:
+def _stored_as(data: SegmentationDataModule, case: Case, image: Values) -> str:
     """Format and mode of a case's image, or its suffix if the format is unknown."""
     if case.image is None:
         return "generated"
+    if data.stores_values:
+        return (
+            f"{case.image.suffix.lstrip('.').upper()}, {image.shape[2]} channels of {image.dtype}"
+        )
     return stored_as(data.read_file(case.image)) or case.image.suffix.lstrip(".").upper()
 
 

@@ -8,9 +8,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segbench.colours import IGNORED, class_colour
 from segbench.data.base import SegmentationDataModule
-from segbench.data.store.loading import Augment
+from segbench.data.display import displayed
+from segbench.data.store.loading import Augment, ScaledAugment
 from segbench.data.store.prepared import Case
-from segbench.data.store.transforms import Array, resize_image, resize_mask
+from segbench.data.store.transforms import Array, Values, resize_image, resize_mask
 from segbench.text.escape import visible
 
 ROWS, COLUMNS = 8, 6
@@ -35,16 +36,25 @@ def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Im
     for index in (indices[i] for i in chosen):
         decoded = data.read(cases[index])
         image, mask = resize_image(decoded.image, data.size), resize_mask(decoded.mask, data.size)
-        named = [(image, mask, cases[index].id), *_epochs(image, mask, index, data.augment)]
+        augment = data.augment
+        if augment is not None and data.stores_values:
+            augment = _scaled(augment, image)
+        named = [(image, mask, cases[index].id), *_epochs(image, mask, index, augment)]
         for pixels, labels, caption in named:
-            tile = outlined(pixels, labels, data.num_classes, data.ignore_index)
+            shown = displayed(pixels, data.bands)
+            tile = outlined(shown, labels, data.num_classes, data.ignore_index)
             tiles.append((tile, caption))
     return draw_grid(tiles, data.class_names)
 
 
+def _scaled(augment: Augment, image: Values) -> Augment:
+    """An augmentation of an image of floats (H, W, C) by its own least and largest values."""
+    return ScaledAugment(augment, image.min(axis=(0, 1)), image.max(axis=(0, 1)))
+
+
 def _epochs(
-    image: Array, mask: Array, index: int, augment: Augment | None
-) -> list[tuple[Array, Array, str]]:
+    image: Values, mask: Array, index: int, augment: Augment | None
+) -> list[tuple[Values, Array, str]]:
     if augment is None:
         return []
     epochs = range(COLUMNS - 1)
@@ -52,11 +62,10 @@ def _epochs(
 
 
 def outlined(image: Array, mask: Array, num_classes: int, ignore_index: int) -> Array:
-    """An RGB tile (h, w, 3) of an image (H, W, C) near 192 pixels high, its classes outlined."""
+    """An RGB tile (h, w, 3) of a picture (H, W, 3) near 192 pixels high, its classes outlined."""
     height, width = _tile_size(mask.shape)
-    rgb = image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
     how = cv2.INTER_NEAREST if height >= mask.shape[0] else cv2.INTER_AREA
-    tile = np.asarray(cv2.resize(rgb, (width, height), interpolation=how), np.uint8)
+    tile = np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
     labels = resize_mask(mask, (height, width))
     for label in [*range(1, num_classes), ignore_index]:
         inside = (labels == label).astype(np.uint8)

@@ -12,7 +12,19 @@ from pathlib import Path
 
 from segbench.errors import DataError, printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".pgm", ".ppm")
+SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".pgm",
+    ".ppm",
+    ".npy",
+)
 MAX_TEXT = 64 << 20  # bytes of a list of ids, or of a split.json
 _KINDS = {
     stat.S_IFDIR: "a folder",

@@ -20,9 +20,12 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM", "JPEG2000
 _PLUGINS = (TiffImagePlugin, WebPImagePlugin, Jpeg2KImagePlugin)  # known to Pillow when imported
 
 
-def max_bytes(max_pixels: int) -> int:
-    """The largest file that is read, in bytes: eight bytes per pixel, at least 64 MB."""
-    return max(64 << 20, 8 * max_pixels)
+def max_bytes(max_pixels: int, channels: int = 4) -> int:
+    """The largest file that is read, in bytes: eight bytes per pixel, at least 64 MB.
+
+    Of more than four channels each may have eight bytes.
+    """
+    return max(64 << 20, 8 * max_pixels * (channels if channels > 4 else 1))
 
 
 @contextmanager
@@ -104,7 +107,8 @@ def _tiff_reason(content: bytes) -> str:
     except Exception:  # no TIFF, or a damaged one
         return ""
     numbers = "floating-point numbers" if real else f"{bits} bits"
-    return f"a TIFF of {bands} bands of {numbers}; grey, RGB and RGB with alpha are read"
+    way_out = f"data.in_channels={bands} data.normalize=train reads them as they are stored"
+    return f"a TIFF of {bands} bands of {numbers}; {way_out}"
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

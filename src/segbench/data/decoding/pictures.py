@@ -6,22 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from PIL.ImageFile import ImageFile
 
+from segbench.data.decoding.channels import NPY, Values, decode_channels, read_array
 from segbench.data.decoding.opening import MAX_PIXELS, load, opened
-from segbench.data.decoding.picture_facts import (
-    ORIENTATION,
-    TURNS,
-    further_bands,
-    is_lossy,
-    orientation,
-)
+from segbench.data.decoding.picture_facts import bits, further_bands, is_lossy, orientation
+from segbench.data.decoding.turning import turned
 from segbench.errors import DataError
 
 Array = npt.NDArray[np.uint8]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# The inverse of each transposition that undoes an EXIF orientation
-_BACK = TURNS | {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
 
 
 def decode_image(
@@ -39,7 +32,7 @@ def decode_image(
     Args:
         content: the file's content.
         path: its name, for messages.
-        channels: 1, 3 or 4.
+        channels: 1, 3 or 4; a TIFF with four bands of 8 bits, of which none is alpha, has 4 too.
         white: the value of 16-bit grey pictures that becomes 255, as do larger values.
         upright: whether to rotate the picture by its EXIF orientation.
         max_pixels: the largest accepted number of pixels.
@@ -48,22 +41,27 @@ def decode_image(
         DataError: the file cannot be read, has floating-point numbers, several pictures or more
             than ``max_pixels``, or has bands other than alpha where 4 channels are wanted.
     """
+    if content.startswith(NPY):
+        return _of_8_bits(decode_channels(content, path, channels, upright, max_pixels), path)
     with opened(content, path, max_pixels) as picture:
         if picture.mode == "F":
-            raise DataError(f"{path}: floating-point numbers; expected 8 or 16 bits: convert it")
-        further = further_bands(picture)
-        if channels == 4 and further and (further > 1 or picture.mode != "RGBA"):
             raise DataError(
-                f"{path}: {further} of its bands neither colours nor alpha (near infrared, say); "
-                "data.in_channels=4 reads RGB and alpha alone: mark a band that is alpha as alpha "
-                "(TIFF's ExtraSamples), or leave the bands out with data.in_channels=3"
+                f"{path}: floating-point numbers; data.normalize=train or percentile reads them"
+            )
+        further = further_bands(picture)
+        if channels == 4 and further and bits(picture, content) == 8:  # near infrared, say
+            return decode_channels(content, path, channels, upright, max_pixels)
+        if channels == 4 and further:
+            raise DataError(
+                f"{path}: {further} of its bands neither colours nor alpha (near infrared, say), "
+                "of more than 8 bits; data.normalize=train reads them as they are stored"
             )
         turn = orientation(picture, content)
         pixels = load(picture)
         if picture.mode.startswith("I"):
             grey = np.asarray(pixels).astype(np.float32) * (255 / white)
             pixels = Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))
-        pixels = _turned(_convert(pixels, MODES[channels]), picture, turn, upright)
+        pixels = turned(_convert(pixels, MODES[channels]), picture, turn, upright)
         image: Array = np.asarray(pixels)
     return image.reshape(*image.shape[:2], channels)
 
@@ -92,6 +90,9 @@ def decode_mask(
         DataError: the file cannot be read, has several pictures, or was compressed with loss, which
             changes class ids at edges.
     """
+    stored = read_array(content, path, 1, max_pixels) if content.startswith(NPY) else None
+    if stored is not None:
+        return stored
     with opened(content, path, max_pixels) as picture:
         if not blurred and is_lossy(picture, content):
             raise DataError(
@@ -111,19 +112,19 @@ def decode_mask(
             if stored.min() < 0 or stored.max() > 255 or (stored != stored.astype(np.uint8)).any():
                 raise DataError(f"{path}: values outside 0 to 255; expected a mask of 8 bits")
             pixels = Image.fromarray(stored.astype(np.uint8))
-        pixels = _turned(_convert(pixels, mode) if mode else pixels, picture, turn, upright)
+        pixels = turned(_convert(pixels, mode) if mode else pixels, picture, turn, upright)
         return np.asarray(pixels)
+
+
+def _of_8_bits(values: Values, path: Path) -> Array:
+    if values.dtype != np.uint8:
+        raise DataError(
+            f"{path}: values of type {values.dtype}; data.normalize=train or percentile reads them"
+        )
+    return values
 
 
 def _convert(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")  # Pillow warns about a direct conversion
     return picture.convert(mode)
-
-
-def _turned(pixels: Image.Image, picture: ImageFile, turn: int, upright: bool) -> Image.Image:
-    """Loaded pixels upright or as stored, whether or not Pillow has rotated them already."""
-    by_pillow = turn != 1 and picture.getexif().get(ORIENTATION, 1) == 1
-    if turn == 1 or upright == by_pillow:
-        return pixels
-    return pixels.transpose(TURNS[turn] if upright else _BACK[turn])

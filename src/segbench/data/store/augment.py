@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from segbench.data.store.transforms import Array
+from segbench.data.store.transforms import Array, Values, by_fours
 from segbench.errors import ConfigError
 
 
@@ -77,7 +77,7 @@ class GridElastic(albumentations.DualTransform):  # type: ignore[misc]
         coarse = self.random_generator.normal(0, self.sigma, shape).astype(np.float32)
         return {"field": elastic_field(coarse, params["shape"][:2])}
 
-    def apply(self, img: Array, field: npt.NDArray[np.float32], **params: Any) -> Array:
+    def apply(self, img: Values, field: npt.NDArray[np.float32], **params: Any) -> Values:
         """The deformed image (H, W, C)."""
         return _remap(img, field, cv2.INTER_LINEAR)
 
@@ -104,11 +104,14 @@ def elastic_field(
     return np.asarray(field, np.float32)
 
 
-def _remap(picture: Array, field: npt.NDArray[np.float32], how: int) -> Array:
+def _remap(picture: Values, field: npt.NDArray[np.float32], how: int) -> Values:
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     at = x + field[..., 0], y + field[..., 1]
-    moved = cv2.remap(picture, *at, how, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(moved, np.uint8).reshape(picture.shape)
+    planes = picture.reshape(*picture.shape[:2], -1)
+    moved = by_fours(
+        planes, lambda part: cv2.remap(part, *at, how, borderMode=cv2.BORDER_REFLECT_101)
+    )
+    return moved.reshape(picture.shape)
 
 
 OWN = {"GridElastic": GridElastic}
@@ -130,8 +133,15 @@ class Augmentation:
         self.seed = seed
         self._compose = albumentations.Compose(_build_all(transforms, "augment"))
 
-    def __call__(self, image: Array, mask: Array, epoch: int, index: int) -> tuple[Array, Array]:
-        """The augmented image (H, W, C) uint8 and mask (H, W) uint8 of a case in an epoch."""
+    def __call__(self, image: Values, mask: Array, epoch: int, index: int) -> tuple[Values, Array]:
+        """The augmented image and mask of a case in an epoch.
+
+        Args:
+            image: (H, W, C), uint8, or floats of 0 to 1.
+            mask: (H, W) uint8.
+            epoch: from 0.
+            index: of the case in the data set.
+        """
         source = np.random.SeedSequence([self.seed, epoch, index])
         python = random.Random(int(source.generate_state(1, np.uint64)[0]))
         self._compose.set_random_state(np.random.default_rng(source), python)

@@ -1,6 +1,7 @@
 """Loads whole batches from the prepared store, and defines the order of training."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from segbench.data.store.prepared import Prepared
-from segbench.data.store.transforms import Array
+from segbench.data.store.transforms import Array, Values
 from segbench.hardware.device import available_cores
 from segbench.types import Batch
 
@@ -18,7 +19,7 @@ from segbench.types import Batch
 MOST_PROCESSES = 8
 Place = tuple[int, int]  # (epoch, index in the part)
 # (image (H, W, C), mask (H, W), epoch, index) → augmented image and mask
-Augment = Callable[[Array, Array, int, int], tuple[Array, Array]]
+Augment = Callable[[Values, Array, int, int], tuple[Values, Array]]
 
 
 class PreparedCases(Dataset[Batch]):
@@ -48,11 +49,35 @@ class PreparedCases(Dataset[Batch]):
         """Bytes of the largest batch of ``batch_size`` cases."""
         count = min(batch_size, len(self))
         pixels = int(np.prod(self.prepared.masks.shape[1:]))
-        size: int = count * (pixels * (self.prepared.images.shape[3] + 1) + 8)
+        depth = self.prepared.images.shape[3] * self.prepared.images.itemsize
+        size: int = count * (pixels * (depth + 1) + 8)
         if self.originals:
             areas = sorted(h * w for h, w in (self.prepared.sizes[i] for i in self.indices))
             size += sum(areas[len(areas) - count :])
         return size
+
+
+@dataclass(frozen=True)
+class ScaledAugment:
+    """Augments images of floats, for which transforms expect 0 to 1.
+
+    Args:
+        augment: the augmentation.
+        low: the least value of each channel in the train part, which becomes 0.
+        high: the largest one, which becomes 1.
+    """
+
+    augment: Augment
+    low: Values
+    high: Values
+
+    def __call__(self, image: Values, mask: Array, epoch: int, index: int) -> tuple[Values, Array]:
+        """The augmented image, in its own units, and the mask."""
+        span = np.where(self.high > self.low, self.high - self.low, 1).astype(np.float32)
+        low = self.low.astype(np.float32)
+        scaled = ((image - low) / span).clip(0, 1)
+        changed, labels = self.augment(scaled, mask, epoch, index)
+        return changed * span + low, labels
 
 
 class TrainingCases(PreparedCases):

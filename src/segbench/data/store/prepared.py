@@ -21,18 +21,20 @@ import cv2
 import numpy as np
 from filelock import FileLock
 
-from segbench.data.store.transforms import Array, resize_image, resize_mask
+from segbench.data.store.transforms import Array, Values, resize_image, resize_mask
 from segbench.hardware.device import available_cores
 from segbench.records.checksums import DamagedError, digest_bytes
 from segbench.text.screen import say
 
 CHECKED_AT_ONCE = 2**30  # bytes; in a larger store each case is checked when first used
-VERSION = 4  # of the store's format; increase it with every change
+VERSION = 5  # of the store's format; increase it with every change
 
 
 @dataclass(frozen=True)
 class Case:
-    """One sample: its id and its files, the image first; generated cases have no files.
+    """One sample: its id and its files, the images first; generated cases have no files.
+
+    The first ``images`` files are the image: one file, or one for each of its channels.
 
     Files are plain strings, because creating a `Path` for each of tens of thousands of files takes
     longer than opening the store.
@@ -40,6 +42,7 @@ class Case:
 
     id: str
     files: tuple[str, ...] = ()
+    images: int = 1
 
     @property
     def image(self) -> Path | None:
@@ -54,7 +57,7 @@ class Case:
     @property
     def masks(self) -> tuple[Path, ...]:
         """The files of the mask, which may have several."""
-        return tuple(map(Path, self.files[1:]))
+        return tuple(map(Path, self.files[self.images :]))
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,13 @@ class Decoded:
     """A case at its original size.
 
     Args:
-        image: (H, W, C) uint8.
+        image: (H, W, C), of uint8, or with its stored values.
         mask: class ids (H, W) uint8.
         sha256: the SHA-256 of its concatenated files.
         notes: phrases for what reading left out or changed, without the file's name.
     """
 
-    image: Array
+    image: Values
     mask: Array
     sha256: str
     notes: tuple[str, ...] = ()
@@ -78,7 +81,7 @@ class Decoded:
 class Prepared:
     """All N cases at one size, with their original masks as PNG."""
 
-    images: Array  # (N, H, W, C)
+    images: Values  # (N, H, W, C), uint8 or float32
     masks: Array  # (N, H, W)
     originals: Array  # PNG files of the original masks, one after another
     offsets: list[int]  # N + 1 byte positions in originals
@@ -87,6 +90,7 @@ class Prepared:
     labels: list[list[int]]  # the labels in the original mask
     pixels: list[list[tuple[int, int]]]  # label and its number of pixels in `masks`
     notes: list[list[str]]  # what reading left out or changed
+    ranges: list[list[list[float]]]  # the least and the largest value of each channel, (C, 2)
     sums: list[str]  # checksum of each case's image, mask and original mask
     folder: Path | None = None  # of the store; None: in memory
     _checked: set[int] = field(default_factory=set, repr=False, compare=False)
@@ -117,7 +121,7 @@ class Prepared:
 class _Ready:
     """A case with the arrays and bytes that are stored."""
 
-    image: Array
+    image: Values
     mask: Array
     png: bytes
     facts: dict[str, Any]  # the case's entry in index.json
@@ -128,13 +132,21 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 def prepare_in_memory(
-    cases: list[Case], read: Read, shape: tuple[int, int, int], progress: Progress
+    cases: list[Case],
+    read: Read,
+    shape: tuple[int, int, int],
+    progress: Progress,
+    kind: str = "|u1",
 ) -> Prepared:
-    """Decode and resize all cases to ``shape`` = (height, width, channels), without a store."""
-    images = np.empty((len(cases), *shape), np.uint8)
+    """Decode and resize all cases to ``shape`` = (height, width, channels), without a store.
+
+    The images have the NumPy type ``kind``.
+    """
+    images = np.empty((len(cases), *shape), kind)
     masks = np.empty((len(cases), *shape[:2]), np.uint8)
     pngs, facts = [], []
-    for index, ready in enumerate(progress(_prepare_all(cases, read, shape[:2]), len(cases))):
+    made = _prepare_all(cases, read, shape[:2], kind)
+    for index, ready in enumerate(progress(made, len(cases))):
         images[index], masks[index] = ready.image, ready.mask
         pngs.append(ready.png)
         facts.append(ready.facts)
@@ -143,7 +155,12 @@ def prepare_in_memory(
 
 
 def prepare_on_disk(
-    folder: Path, cases: list[Case], read: Read, shape: tuple[int, int, int], progress: Progress
+    folder: Path,
+    cases: list[Case],
+    read: Read,
+    shape: tuple[int, int, int],
+    progress: Progress,
+    kind: str = "|u1",
 ) -> Prepared:
     """Open the store in ``folder``; a missing or damaged one is created first.
 
@@ -158,7 +175,7 @@ def prepare_on_disk(
         with FileLock(folder.with_suffix(".lock")):
             store = open_store(folder)  # another process may have created it meanwhile
             if store is None:
-                _make(folder, cases, read, shape, progress)
+                _make(folder, cases, read, shape, progress, kind)
                 store = open_store(folder)
     except (
         OSError,
@@ -170,7 +187,7 @@ def prepare_on_disk(
             "again in each run; data.cache=… names another folder",
             stacklevel=2,
         )
-    return store or prepare_in_memory(cases, read, shape, progress)
+    return store or prepare_in_memory(cases, read, shape, progress, kind)
 
 
 _FILES = ("index.json", "images.npy", "masks.npy", "originals.bin")
@@ -203,7 +220,7 @@ def open_store(folder: Path) -> Prepared | None:
 
 
 def _with_facts(
-    images: Array,
+    images: Values,
     masks: Array,
     originals: Array,
     facts: list[dict[str, Any]],
@@ -214,14 +231,19 @@ def _with_facts(
     sizes = [(each["size"][0], each["size"][1]) for each in facts]
     pixels = [[(label, count) for label, count in each["pixels"]] for each in facts]
     notes = [each["notes"] for each in facts]
+    ranges = [each["range"] for each in facts]
     sums = [str(each["sum"]) for each in facts]
-    return Prepared(
-        images, masks, originals, offsets, hashes, sizes, labels, pixels, notes, sums, folder
-    )
+    found = hashes, sizes, labels, pixels, notes, ranges, sums
+    return Prepared(images, masks, originals, offsets, *found, folder)
 
 
 def _make(
-    folder: Path, cases: list[Case], read: Read, shape: tuple[int, int, int], progress: Progress
+    folder: Path,
+    cases: list[Case],
+    read: Read,
+    shape: tuple[int, int, int],
+    progress: Progress,
+    kind: str,
 ) -> None:
     """Create the store; the caller holds its lock."""
     for left in (
@@ -231,14 +253,14 @@ def _make(
         shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        ready = progress(_prepare_all(cases, read, shape[:2]), len(cases))
-        _write(temporary, ready, (len(cases), *shape))
+        ready = progress(_prepare_all(cases, read, shape[:2], kind), len(cases))
+        _write(temporary, ready, (len(cases), *shape), kind)
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(folder: Path, cases: Iterable[_Ready], shape: tuple[int, ...]) -> None:
+def _write(folder: Path, cases: Iterable[_Ready], shape: tuple[int, ...], kind: str) -> None:
     """Write row by row, so that a full disk gives an error; a memory map would crash."""
     facts = []
     with (
@@ -246,8 +268,8 @@ def _write(folder: Path, cases: Iterable[_Ready], shape: tuple[int, ...]) -> Non
         (folder / "masks.npy").open("wb") as masks,
         (folder / "originals.bin").open("wb") as originals,
     ):
-        _write_header(images, shape)
-        _write_header(masks, shape[:3])
+        _write_header(images, shape, kind)
+        _write_header(masks, shape[:3], "|u1")
         for ready in cases:
             images.write(ready.image.tobytes())
             masks.write(ready.mask.tobytes())
@@ -258,30 +280,33 @@ def _write(folder: Path, cases: Iterable[_Ready], shape: tuple[int, ...]) -> Non
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+def _write_header(file: BinaryIO, shape: tuple[int, ...], kind: str) -> None:
+    header = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _prepare_all(cases: list[Case], read: Read, size: tuple[int, int]) -> Iterator[_Ready]:
+def _prepare_all(
+    cases: list[Case], read: Read, size: tuple[int, int], kind: str
+) -> Iterator[_Ready]:
     cores = available_cores()  # more threads would be slower, since most of the time is computation
     with ThreadPoolExecutor(cores) as pool:  # decoders release the interpreter's lock
         window = 4 * cores  # so that a large data set is never completely in memory
         for start in range(0, len(cases), window):
             chosen = cases[start : start + window]
-            yield from pool.map(lambda case: _prepare(read(case), size), chosen)
+            yield from pool.map(lambda case: _prepare(read(case), size, kind), chosen)
 
 
-def _sum(image: Array, mask: Array, png: Array | bytes) -> str:
+def _sum(image: Values, mask: Array, png: Array | bytes) -> str:
     """The checksum of a case's stored image, mask and original mask."""
     return digest_bytes(image.data, mask.data, png if isinstance(png, bytes) else png.data)
 
 
-def _prepare(case: Decoded, size: tuple[int, int]) -> _Ready:
+def _prepare(case: Decoded, size: tuple[int, int], kind: str) -> _Ready:
     png = cv2.imencode(".png", case.mask)[1].tobytes()
     mask = resize_mask(case.mask, size)
     labels, counts = np.unique(mask, return_counts=True)
-    image = np.ascontiguousarray(resize_image(case.image, size))
+    image = np.ascontiguousarray(resize_image(case.image.astype(kind, copy=False), size))
+    pixels = case.image.reshape(-1, case.image.shape[2])
     mask = np.ascontiguousarray(mask)
     facts = {
         "sum": _sum(image, mask, png),
@@ -290,6 +315,7 @@ def _prepare(case: Decoded, size: tuple[int, int]) -> _Ready:
         "size": case.mask.shape,
         "labels": np.unique(case.mask).tolist(),
         "pixels": list(zip(labels.tolist(), counts.tolist(), strict=True)),
+        "range": np.stack([pixels.min(axis=0), pixels.max(axis=0)], 1).astype(float).tolist(),
         "notes": list(case.notes),
     }
     return _Ready(image, mask, png, facts)
