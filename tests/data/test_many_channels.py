@@ -128,7 +128,7 @@ def test_what_shows_in_pictures_does_not_change_the_cell(root: Path) -> None:
 
 
 def test_pictures_of_8_bits_are_shown_as_they_are() -> None:
-    from segbench.data.display import displayed
+    from segbench.data.decoding.display import displayed
 
     image = picture(0, channels=4)
     np.testing.assert_array_equal(displayed(image, None), image[..., :3])

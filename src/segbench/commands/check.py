@@ -1,7 +1,8 @@
 """``segbench check``: reads every case of a data set once and lists all faults."""
 
 import os
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from rich.table import Table
 
 from segbench.commands.run import collects_failures
 from segbench.config.build import build
+from segbench.config.quoting import quoted_form
 from segbench.config.registry import CONF
 from segbench.config.targets import check_targets
 from segbench.errors import DataError
+from segbench.names import user_path
 from segbench.records.record import atomic_write, write_json
 from segbench.text.progress import track
 from segbench.text.screen import console, say
@@ -34,7 +37,13 @@ def main(cfg: DictConfig) -> None:
     from segbench.data.check.contact_sheet import contact_sheet
 
     data = build(cfg.data, "data")
-    found, samples = check_data(data, _progress)
+    try:
+        found, samples = check_data(data, _progress)
+    except DataError:
+        _propose(cfg)
+        raise
+    if not found["cases"]:
+        _propose(cfg)
     folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
     write_json(folder / "check.json", found)
     print_check(found)
@@ -46,6 +55,34 @@ def main(cfg: DictConfig) -> None:
         say(f"augmented samples: {sheet}")
     if found["errors"]:
         raise DataError(f"data: would corrupt results (errors above: {found['errors']})")
+
+
+def _propose(cfg: DictConfig) -> None:
+    """Print the command that would read a folder whose layout the options do not describe."""
+    from segbench.data.layouts.jsons import find_annotations
+    from segbench.data.layouts.proposals import propose
+
+    root = user_path(str(cfg.data.root))
+    if HydraConfig.get().runtime.choices.get("data") != "folder" or not root.is_dir():
+        return
+    if line := find_annotations(root):
+        say(f"proposal: {line}")
+    if proposal := propose(root):
+        words = [f"data.{name}={_typed(value)}" for name, value in proposal.options.items()]
+        typed = [shlex.quote(quoted_form(word) or word) for word in words]
+        start = f"python -m segbench check data=folder {shlex.quote(f'data.root={cfg.data.root}')}"
+        say(f"proposal: {proposal.count} images and masks, which hold {proposal.values.kind}:")
+        say(f"  {start} {' '.join(typed)}")
+        say("replace the names of the classes by yours, in their order")
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed for Hydra, without blanks."""
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}:{_typed(each)}' for key, each in value.items())}}}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{','.join(map(_typed, value))}]"
+    return str(value)
 
 
 def _progress(cases: Iterable["CheckedCase"], total: int) -> Iterable["CheckedCase"]:

@@ -11,9 +11,9 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.decoding.opening import MAX_PIXELS
 from segbench.data.decoding.reads import recorded_reads, recording
-from segbench.data.display import check_bands, displayed
 from segbench.data.faults import constant_channels, count_notes, refuse_blank, refuse_faulty
 from segbench.data.groups.naming import check_group
 from segbench.data.options import (

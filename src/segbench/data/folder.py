@@ -5,7 +5,8 @@
 3. ``train/``, ``val/`` and ``test/``, each with ``images/`` and ``masks/`` of either kind.
 4. ``images/train/``, ``images/val/``, ``images/test/``, and the same folders in ``masks/``.
 
-In any other layout, patterns of the paths pair images with masks, see `segbench.data.patterns`.
+In any other layout, patterns of the paths pair images with masks, see
+`segbench.data.layouts.patterns`.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import Any
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
 from segbench.data.decoding.picture_facts import holds_loss
-from segbench.data.mask_files import (
+from segbench.data.layouts.mask_files import (
     Palette,
     check_channel,
     check_palette,
@@ -27,7 +28,7 @@ from segbench.data.mask_files import (
     read_ids,
     read_set,
 )
-from segbench.data.patterns import (
+from segbench.data.layouts.patterns import (
     PART_NAMES,
     case_id,
     check_patterns,
@@ -35,7 +36,7 @@ from segbench.data.patterns import (
     given_parts,
     pair,
 )
-from segbench.data.splits import PARTS, Part
+from segbench.data.splits import PARTS, Part, complete_parts
 from segbench.data.store.prepared import Case
 from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
@@ -135,7 +136,7 @@ class FolderDataModule(SegmentationDataModule):
         masks = find_files(self.patterns[1], root, self.on_fault)
         lists = [part for part in super().find_split().values() if part != "val"]
         named = {str(id_) for part in lists if isinstance(part, Sequence) for id_ in part}
-        all_named = all(isinstance(part, Sequence) for part in lists)
+        all_named = bool(lists) and all(isinstance(part, Sequence) for part in lists)
         only = named if all_named else None
         paired = pair(images, masks, self.patterns, root, only, self.on_fault)
         self._given = {} if all_named else given_parts([*paired], root)
@@ -223,14 +224,7 @@ class FolderDataModule(SegmentationDataModule):
                     f"data.split: {part} names other cases than the folder {part} holds; give the "
                     "folders other names, or leave data.split as it is"
                 )
-        open_parts = [name for name in PARTS if name not in self._given]
-        if not open_parts:
-            return self._given
-        fractions = {name: asked[name] for name in ("train", *open_parts)}
-        numbers = [value for value in fractions.values() if isinstance(value, int | float)]
-        if any(isinstance(value, float) for value in numbers):
-            fractions = {name: v / sum(numbers) for name, v in fractions.items()}  # type: ignore[operator]
-        return {**self._given, **fractions}
+        return complete_parts(self._given, asked)
 
     def read_mask(self, content: bytes, file: Path) -> Array:
         """Class ids (H, W) of a mask; 0 or 1 for a mask of a single class."""

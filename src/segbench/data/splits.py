@@ -281,3 +281,20 @@ def _shown(split: Mapping[str, Part]) -> dict[str, str]:
     """A split for messages, with the numbers of ids instead of long lists."""
     plain = int | float | str
     return {k: str(v) if isinstance(v, plain) else f"{len(v)} ids" for k, v in split.items()}
+
+
+def complete_parts(given: Mapping[str, list[str]], asked: Mapping[str, Part]) -> dict[str, Part]:
+    """The split where folders or files give some parts, and train is divided into the others.
+
+    Args:
+        given: the ids of the given parts, train among them.
+        asked: the split of the config, which says how train is divided.
+    """
+    open_parts = [name for name in PARTS if name not in given]
+    if not open_parts:
+        return {**given}
+    fractions = {name: asked[name] for name in ("train", *open_parts)}
+    numbers = [value for value in fractions.values() if isinstance(value, int | float)]
+    if any(isinstance(value, float) for value in numbers):
+        fractions = {name: v / sum(numbers) for name, v in fractions.items()}  # type: ignore[operator]
+    return {**given, **fractions}

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from segbench.cell.task import resize_logits
 from segbench.colours import class_colour
+from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.decoding.pictures import MODES
-from segbench.data.display import check_bands, displayed
 from segbench.data.options import as_size
 from segbench.data.store.normalisation import Normalisation, imagenet
 from segbench.data.store.transforms import Array, Values, resize_image

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segbench.colours import IGNORED, class_colour
 from segbench.data.base import SegmentationDataModule
-from segbench.data.display import displayed
+from segbench.data.decoding.display import displayed
 from segbench.data.store.loading import Augment, ScaledAugment
 from segbench.data.store.prepared import Case
 from segbench.data.store.transforms import Array, Values, resize_image, resize_mask

@@ -1,0 +1,67 @@
+"""CamVid in its published layout, made up and real."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_data import CHECKOUT, picture, save
+
+from segbench.config.build import build
+from segbench.config.registry import compose
+from segbench.data.camvid import CamVidDataModule
+
+DRIVES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
+REAL = CHECKOUT / "data" / "CamVid"
+
+
+def camvid(*words: str) -> CamVidDataModule:
+    data: Any = build(compose(overrides=[*words, "data.num_workers=0"]).data, "data")
+    return data  # type: ignore[no-any-return]
+
+
+def make(root: Path) -> None:
+    for part, count in (("train", 12), ("val", 4), ("test", 8)):
+        for k in range(count):
+            name = f"{DRIVES[k % 4]}_{part}{k:05d}.png"
+            save(root / "CamVid" / part / name, picture(k))
+            labels = np.random.default_rng(k).integers(0, 12, (20, 24)).astype(np.uint8)
+            save(root / "CamVid" / f"{part}annot" / name, labels)
+
+
+def test_the_published_split_and_whole_drives(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    make(tmp_path)
+    words = (f"data.root={tmp_path}", "data.size=16")
+    data = camvid("data=camvid", *words)
+    data.setup()
+    assert {name: len(part) for name, part in data.parts.items()} == {
+        "train": 12,
+        "val": 4,
+        "test": 8,
+    }
+    assert data.ignore_index == 11
+    assert (data.prepared.original(0) == 11).any()
+    drives = camvid("data=camvid_drives", *words)
+    drives.setup()
+    groups = {name: {drives.groups[i] for i in part} for name, part in drives.parts.items()}
+    assert sum(map(len, groups.values())) == len(DRIVES) == len(set().union(*groups.values()))
+    capsys.readouterr()
+    cut = camvid("data=camvid", "data.group='([^/]+)_[^/_]*$'", *words)
+    cut.setup()
+    assert "0001TP" in capsys.readouterr().out  # a notice: the published split cuts drives
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real samples are not there")
+def test_the_real_frames_are_split_by_drive() -> None:
+    data = camvid("data=camvid_drives", f"data.root={REAL.parent}")
+    data.look()
+    parts = data.make_parts(data.cases)
+    found = {
+        name: Counter(data.cases[i].id.split("/")[1].split("_")[0] for i in part)
+        for name, part in parts.items()
+    }
+    assert sum(len(counts) for counts in found.values()) == len(DRIVES)
+    assert sum(sum(counts.values()) for counts in found.values()) == 701
