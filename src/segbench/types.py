@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the command line needs o
     from torch import Tensor
 
 IGNORE_INDEX = 255
+NORMALISATIONS = ("imagenet", "train", "percentile", "none")  # the methods of data.normalize
 # Statistics of ImageNet with which images are normalised, of red, green and blue in [0, 1]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SCHEMA = 1  # the format of run.json and scores.csv; files without a number are of format 0

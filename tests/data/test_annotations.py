@@ -12,8 +12,8 @@ from made_data import SPLIT, picture, save
 from PIL import Image
 from pycocotools import mask as reference
 
-from segbench.data.coco import COCODataModule
-from segbench.data.labelme import LabelmeDataModule
+from segbench.data.formats.coco import COCODataModule
+from segbench.data.formats.labelme import LabelmeDataModule
 from segbench.errors import ConfigError, DataError
 
 NAMES = ["background", "car", "person"]

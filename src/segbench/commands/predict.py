@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.commands.run import collects_failures, one_line
 from segbench.commands.run_arguments import listed_option, packages, prepare_arguments, unwrapped
 from segbench.config.registry import CONF
+from segbench.data.decoding.files import SUFFIXES
+from segbench.data.layouts.patterns import VOLUMES
 from segbench.data.options import check_reading
 from segbench.errors import ConfigError, DataError
 from segbench.inference.runs import find_runs, make_predictor
@@ -36,8 +38,10 @@ def main() -> None:
 def _predict(cfg: DictConfig) -> None:
     output = _check_options(cfg)
     runs = find_runs(unwrapped(cfg.run), packages(unwrapped(cfg.trust)))
+    from segbench.data.formats.nifti import NIfTIDataModule  # torch takes seconds to import
     from segbench.inference.files import FOLDERS, Wanted, predict_files
-    from segbench.inference.inputs import find_inputs  # torch takes seconds to import
+    from segbench.inference.inputs import find_inputs
+    from segbench.inference.volumes import predict_volumes, refuse_picture_options
 
     data = runs[0].data
     if cfg.max_pixels is not None:
@@ -45,7 +49,8 @@ def _predict(cfg: DictConfig) -> None:
         data.max_pixels = cfg.max_pixels
     faults: list[DataError] = []
     report = _reported_in(faults)
-    inputs = find_inputs(listed_option(cfg.input), output, report)
+    volumes = isinstance(data, NIfTIDataModule)
+    inputs = find_inputs(listed_option(cfg.input), output, report, VOLUMES if volumes else SUFFIXES)
     wanted = Wanted(output, _kind(cfg.probabilities), cfg.overlay, cfg.show)
     for option, folder in FOLDERS.items():
         if getattr(wanted, option) and any(each.name.startswith(f"{folder}/") for each in inputs):
@@ -53,10 +58,16 @@ def _predict(cfg: DictConfig) -> None:
     names = ("device", "precision", "tta", "window", "overlap", "batch_size", "threshold")
     options = {name: unwrapped(cfg[name]) for name in names}
     predictor = make_predictor(runs, size=unwrapped(cfg.size), **options)
-    replaced = sum((output / f"{each.name}.png").exists() for each in inputs)
+    suffix = ".nii.gz" if volumes else ".png"
+    replaced = sum((output / f"{each.name}{suffix}").exists() for each in inputs)
     start = time.perf_counter()
     notes: dict[str, list[str]] = {}
-    results = predict_files(predictor, _reader(data, notes), inputs, wanted) if inputs else []
+    results: Iterable[DataError | None] = []
+    if inputs and isinstance(data, NIfTIDataModule):
+        refuse_picture_options(wanted)
+        results = predict_volumes(predictor, data, inputs, output)
+    elif inputs:
+        results = predict_files(predictor, _reader(data, notes), inputs, wanted)
     done = 0
     for fault in track(results, len(inputs), f"predicting {len(inputs)} pictures"):
         if fault is None:

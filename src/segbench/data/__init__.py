@@ -7,10 +7,11 @@ from segbench.exports import lazy_exports
 if TYPE_CHECKING:
     from segbench.data.base import SegmentationDataModule as SegmentationDataModule
     from segbench.data.camvid import CamVidDataModule as CamVidDataModule
-    from segbench.data.coco import COCODataModule as COCODataModule
     from segbench.data.dsb2018 import DSB2018DataModule as DSB2018DataModule
     from segbench.data.folder import FolderDataModule as FolderDataModule
-    from segbench.data.labelme import LabelmeDataModule as LabelmeDataModule
+    from segbench.data.formats.coco import COCODataModule as COCODataModule
+    from segbench.data.formats.labelme import LabelmeDataModule as LabelmeDataModule
+    from segbench.data.formats.nifti import NIfTIDataModule as NIfTIDataModule
     from segbench.data.pets import PetsDataModule as PetsDataModule
     from segbench.data.ph2 import PH2DataModule as PH2DataModule
     from segbench.data.store.prepared import Case as Case
@@ -22,10 +23,11 @@ else:
         {
             "base": ["SegmentationDataModule"],
             "camvid": ["CamVidDataModule"],
-            "coco": ["COCODataModule"],
             "dsb2018": ["DSB2018DataModule"],
             "folder": ["FolderDataModule"],
-            "labelme": ["LabelmeDataModule"],
+            "formats.coco": ["COCODataModule"],
+            "formats.labelme": ["LabelmeDataModule"],
+            "formats.nifti": ["NIfTIDataModule"],
             "pets": ["PetsDataModule"],
             "ph2": ["PH2DataModule"],
             "store.prepared": ["Case", "Decoded"],

@@ -17,7 +17,15 @@ from typing import Any
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
 from segbench.data.decoding.picture_facts import holds_loss
-from segbench.data.layouts.mask_files import (
+from segbench.data.layouts.patterns import (
+    PART_NAMES,
+    case_id,
+    check_patterns,
+    find_files,
+    given_parts,
+    pair,
+)
+from segbench.data.mask_files import (
     Palette,
     check_channel,
     check_palette,
@@ -27,14 +35,6 @@ from segbench.data.layouts.mask_files import (
     read_alpha,
     read_ids,
     read_set,
-)
-from segbench.data.layouts.patterns import (
-    PART_NAMES,
-    case_id,
-    check_patterns,
-    find_files,
-    given_parts,
-    pair,
 )
 from segbench.data.splits import PARTS, Part, complete_parts
 from segbench.data.store.prepared import Case

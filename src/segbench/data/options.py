@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 
-from segbench.data.decoding.channels import MOST_CHANNELS
-from segbench.data.store.normalisation import METHODS
+from segbench.data.decoding.opening import MOST_CHANNELS
 from segbench.errors import ConfigError, printable
+from segbench.types import NORMALISATIONS
 
 STRATA = ("classes", "size", "name")
 MOST_PIXELS = 1 << 30  # the limit of OpenCV, which decodes the prepared masks
@@ -100,8 +100,8 @@ def check_normalize(method: str | None, in_channels: int) -> str:
     """
     if method is None:
         return "imagenet" if in_channels in (1, 3, 4) else "train"
-    if method not in METHODS:
-        raise ConfigError(f"data.normalize={method}: expected null, {', '.join(METHODS)}")
+    if method not in NORMALISATIONS:
+        raise ConfigError(f"data.normalize={method}: expected null, {', '.join(NORMALISATIONS)}")
     if method == "imagenet" and in_channels not in (1, 3, 4):
         raise ConfigError(
             f"data.normalize=imagenet: for 1, 3 or 4 channels of 8 bits, not for {in_channels}; "

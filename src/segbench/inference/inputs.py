@@ -25,7 +25,12 @@ def _refuse(fault: DataError) -> NoReturn:
     raise fault
 
 
-def find_inputs(paths: Sequence[str], output: Path, on_fault: OnFault = _refuse) -> list[Input]:
+def find_inputs(
+    paths: Sequence[str],
+    output: Path,
+    on_fault: OnFault = _refuse,
+    suffixes: tuple[str, ...] = SUFFIXES,
+) -> list[Input]:
     """The pictures of files, folders (with all below them) and patterns, sorted.
 
     Folders below the given one, or below a pattern's fixed beginning, are kept in the names. If the
@@ -36,6 +41,7 @@ def find_inputs(paths: Sequence[str], output: Path, on_fault: OnFault = _refuse)
         paths: files, folders and patterns.
         output: the folder of the masks.
         on_fault: called with an error for each file that cannot be read.
+        suffixes: those of the files that are found in folders.
 
     Raises:
         DataError: one of the paths finds nothing, or two pictures would have the same mask.
@@ -44,21 +50,21 @@ def find_inputs(paths: Sequence[str], output: Path, on_fault: OnFault = _refuse)
     found: dict[Path, Path] = {}  # the file, and its path below the given folder
     for given in paths:
         faults: list[DataError] = []
-        base, pictures = _find(given, faults.append)
+        base, pictures = _find(given, faults.append, suffixes)
         if output.resolve() == base.resolve() and len(pictures) > 1:
             raise ConfigError(f"output={output}: the pictures lie there; name another folder")
         if output.resolve().is_relative_to(base.resolve()):
             pictures = [file for file in pictures if not _is_below(file, output)] or pictures
         if not pictures and not faults:
-            raise DataError(f"input={given}: no picture there ({', '.join(SUFFIXES)})")
+            raise DataError(f"input={given}: no picture there ({', '.join(suffixes)})")
         for fault in faults:
             on_fault(fault)
         found |= {file: file.relative_to(base) for file in pictures}
-    stems = Counter(_key(inside.with_suffix("")) for inside in found.values())
+    stems = Counter(_key(_stem(inside)) for inside in found.values())
     inputs = []
     for file, inside in sorted(found.items()):
-        alone = stems[_key(inside.with_suffix(""))] == 1
-        named = inside.with_suffix("") if alone else inside
+        alone = stems[_key(_stem(inside))] == 1
+        named = _stem(inside) if alone else inside
         if is_long(named.name):
             on_fault(DataError(f"{file}: its name is too long for that of a mask; shorten it"))
         else:
@@ -67,11 +73,17 @@ def find_inputs(paths: Sequence[str], output: Path, on_fault: OnFault = _refuse)
     return inputs
 
 
-def _find(given: str, on_fault: OnFault) -> tuple[Path, list[Path]]:
+def _stem(path: Path) -> Path:
+    """A path without its suffix, of which ``.nii.gz`` is one."""
+    plain = path.with_suffix("")
+    return plain.with_suffix("") if path.name.lower().endswith(".nii.gz") else plain
+
+
+def _find(given: str, on_fault: OnFault, suffixes: tuple[str, ...]) -> tuple[Path, list[Path]]:
     """The folder that masks' names are relative to, and the pictures of one given path."""
     path = user_path(given)
     if path.is_dir():
-        return path, [Path(file) for file in find_pictures(path, on_fault)]
+        return path, [Path(file) for file in find_pictures(path, on_fault, suffixes)]
     if os.path.lexists(path):
         return path.parent, _readable([path], on_fault)
     base = Path(*_fixed_parts(path))

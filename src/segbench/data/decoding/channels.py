@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from segbench.data.decoding.opening import MAX_PIXELS, load, opened
+from segbench.data.decoding.opening import MAX_PIXELS, MOST_CHANNELS, load, opened
 from segbench.data.decoding.picture_facts import orientation
 from segbench.data.decoding.turning import turned
 from segbench.errors import DataError
@@ -23,7 +23,6 @@ Values = npt.NDArray[Any]
 NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KEPT = (np.dtype(np.uint8), np.dtype(np.uint16))
-MOST_CHANNELS = 512  # the limit of OpenCV, which resizes images
 
 
 def decode_channels(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from segbench.data.decoding.channels import Values
-from segbench.data.store.transforms import Array
+from segbench.data.decoding.pictures import Array
 from segbench.errors import ConfigError
 
 _DARK, _BRIGHT = 2, 98  # percentiles of the image that become 0 and 255

@@ -122,7 +122,9 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def find_pictures(folder: str | Path, on_fault: OnFault) -> list[str]:
+def find_pictures(
+    folder: str | Path, on_fault: OnFault, suffixes: tuple[str, ...] = SUFFIXES
+) -> list[str]:
     """The picture files below a folder, by their suffix, without hidden ones; links are followed.
 
     Each folder is entered once, so that links to a parent folder cause no endless loop.
@@ -132,6 +134,7 @@ def find_pictures(folder: str | Path, on_fault: OnFault) -> list[str]:
         on_fault: called with an error for each entry with a picture's suffix that is not a readable
             file, each folder that cannot be read, and each name that is not UTF-8 or has control
             characters.
+        suffixes: in lower case, with their dots.
     """
     found: list[str] = []
     entered: dict[tuple[int, int], str] = {}
@@ -153,7 +156,7 @@ def find_pictures(folder: str | Path, on_fault: OnFault) -> list[str]:
             on_fault(error)
             continue
         for entry in entries:
-            is_picture = os.path.splitext(entry.name)[1].lower() in SUFFIXES
+            is_picture = entry.name.lower().endswith(suffixes)
             inside = is_folder(entry)
             fault = check_name(entry.path, entry.name) if inside or is_picture else None
             if is_picture and not (inside or fault):

@@ -13,6 +13,7 @@ from PIL.ImageFile import ImageFile
 from segbench.errors import DataError
 
 MAX_PIXELS = 178_956_970  # Pillow's own: twice its MAX_IMAGE_PIXELS
+MOST_CHANNELS = 512  # the limit of OpenCV, which resizes images
 BITS, SAMPLES = 258, 277  # tags of a TIFF
 _FORMAT = 339  # 3: floating-point numbers
 # Formats that Pillow decodes without starting other programs.

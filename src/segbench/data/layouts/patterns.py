@@ -22,8 +22,8 @@ PART_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 PART = "<part>"
+VOLUMES = (".nii", ".nii.gz")  # suffixes of NIfTI
 _ANY_PART = "|".join(PART_NAMES)
-_ANY_SUFFIX = "|".join(map(re.escape, SUFFIXES))
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Pattern:
     Args:
         text: the pattern.
         option: the option that gave it, for messages.
+        suffixes: those of the files, in lower case.
 
     Raises:
         ConfigError: it is no relative path with one ``*``.
@@ -40,6 +41,7 @@ class Pattern:
 
     text: str
     option: str
+    suffixes: tuple[str, ...] = SUFFIXES
 
     def __post_init__(self) -> None:
         parts = self.text.split("/")
@@ -61,12 +63,13 @@ class Pattern:
         pieces = [re.escape(piece) for piece in self.text.split(PART)]
         first = f"(?P<part>(?i:{_ANY_PART}))".join(pieces[:2])
         found = "(?P=part)".join([first, *pieces[2:]]).replace(r"\*", "(?P<id>.+)")
-        any_suffix = "" if self._names_suffix else f"(?i:{_ANY_SUFFIX})"
+        known = "|".join(map(re.escape, sorted(self.suffixes, key=len, reverse=True)))
+        any_suffix = "" if self._names_suffix else f"(?i:{known})"
         return re.compile(found + any_suffix)
 
     @property
     def _names_suffix(self) -> bool:
-        return self.text.lower().endswith(SUFFIXES)
+        return self.text.lower().endswith(self.suffixes)
 
     def match(self, path: str) -> tuple[str, str] | None:
         """The part's name in a path and the id; None for a path that does not match.
@@ -84,7 +87,9 @@ class Pattern:
 
 
 def check_patterns(
-    images: str | Sequence[str] | None, masks: str | None
+    images: str | Sequence[str] | None,
+    masks: str | None,
+    suffixes: tuple[str, ...] = SUFFIXES,
 ) -> tuple[list[Pattern], Pattern] | None:
     """``data.images`` and ``data.masks``; None where neither is given.
 
@@ -99,7 +104,10 @@ def check_patterns(
             "data.images=frames/* data.masks=labels/*; give the other one too"
         )
     several = [images] if isinstance(images, str) else [str(each) for each in images]
-    found = [Pattern(text, "data.images") for text in several], Pattern(masks, "data.masks")
+    found = (
+        [Pattern(text, "data.images", suffixes) for text in several],
+        Pattern(masks, "data.masks", suffixes),
+    )
     with_part = {PART in pattern.text for pattern in (*found[0], found[1])}
     if len(with_part) > 1:
         raise ConfigError(
@@ -112,13 +120,16 @@ def check_patterns(
 Key = tuple[str, str]  # the name of a part in the path, and the id
 
 
-def find_files(pattern: Pattern, root: Path, on_fault: OnFault) -> dict[Key, str]:
+def find_files(
+    pattern: Pattern, root: Path, on_fault: OnFault, suffixes: tuple[str, ...] = SUFFIXES
+) -> dict[Key, str]:
     """The files that match a pattern, by their part and id.
 
     Args:
         pattern: the pattern.
         root: the data set's folder.
         on_fault: called with an error for each file that cannot be taken.
+        suffixes: those of the files.
 
     Raises:
         DataError: the pattern's folder is missing, or no file matches.
@@ -127,7 +138,7 @@ def find_files(pattern: Pattern, root: Path, on_fault: OnFault) -> dict[Key, str
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; {pattern.option}={pattern.text} names it")
     found: dict[Key, str] = {}
-    for file in find_pictures(folder, on_fault):
+    for file in find_pictures(folder, on_fault, suffixes):
         key = pattern.match(Path(file).relative_to(root).as_posix())
         if key is None:
             continue

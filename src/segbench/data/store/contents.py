@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ class Contents:
     """Hashes of a data set's files.
 
     Args:
-        cases: by the case's id, the SHA-256 of its concatenated files.
+        cases: by the case's id, the SHA-256 of its concatenated files; of a slice, that of this
+            and of its number.
         files: the SHA-256 of each other file that the data set's class read, such as a list.
     """
 
@@ -65,7 +67,13 @@ def read_contents(
         DataError: a file is missing or cannot be read.
     """
     hashes = _Hashes(known, read)
-    found = {case.id: hashes.of(f"case {case.id}", case.files) for case in cases if case.files}
+    cases = [case for case in cases if case.files]
+    found = {case.id: hashes.of(f"case {case.id}", case.files) for case in cases}
+    owners = Counter(case.files for case in cases)
+    for case in cases:
+        if owners[case.files] > 1:  # slices of one volume, which differ in their numbers alone
+            both = f"{found[case.id]} {case.id.rpartition('/')[2]}"
+            found[case.id] = hashlib.sha256(both.encode()).hexdigest()
     extra: dict[str, str] = {}
     for file in sorted(others):
         name = _short_name(file, root)
@@ -88,6 +96,7 @@ class _Hashes:
         self._file, self._read = file, read
         self._before: dict[str, list[str]] = _load(file)
         self._now: dict[str, list[str]] = {}
+        self._read_now: dict[str, str] = {}
 
     def of(self, name: str, files: Sequence[str]) -> str:
         """The SHA-256 of a group of files, from the stored hashes if nothing changed.
@@ -99,7 +108,9 @@ class _Hashes:
             facts = _facts(files)
             before = self._before.get(name)
             if before is None or before[0] != facts:
-                before = [facts, self._sha256(files)]
+                if facts not in self._read_now:  # the slices of a volume have the same files
+                    self._read_now[facts] = self._sha256(files)
+                before = [facts, self._read_now[facts]]
         except OSError as error:
             raise DataError(
                 f"{error.filename}: {error.strerror}; restore the file or remove its case"

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from segbench.types import IMAGENET_MEAN, IMAGENET_STD
+from segbench.types import IMAGENET_MEAN, IMAGENET_STD, NORMALISATIONS
 
-METHODS = ("imagenet", "train", "percentile", "none")
 LOW, HIGH = 0.5, 99.5  # percentiles, as nnU-Net clips (Isensee et al. 2021)
 _MOST_VALUES = 1 << 22  # of a channel, from which percentiles are taken
 Images = npt.NDArray[Any]
@@ -56,7 +55,7 @@ class Normalisation:
             ValueError, KeyError, TypeError: the entry is damaged.
         """
         offset, scale = (tuple(map(float, record[key])) for key in ("offset", "scale"))
-        if record["method"] not in METHODS or len(offset) != len(scale) or min(scale) <= 0:
+        if record["method"] not in NORMALISATIONS or len(offset) != len(scale) or min(scale) <= 0:
             raise ValueError(f"a normalisation of {record}")
         return cls(str(record["method"]), offset, scale)
 
@@ -95,7 +94,7 @@ def fit(method: str, images: Images, indices: Sequence[int], channels: int) -> N
     """The normalisation for ``data.normalize``.
 
     Args:
-        method: one of `METHODS`.
+        method: one of `NORMALISATIONS`.
         images: prepared images (N, H, W, C).
         indices: the images of the train part.
         channels: C.

@@ -1,0 +1,1 @@
+"""Data sets in the formats of annotation tools and of scanners."""
