@@ -148,3 +148,9 @@ def test_every_command(
     assert segbench("predict", f"run={cell}", f"input={root}/images", "overlay=true") == 2
     assert "of volumes only the masks are written" in capsys.readouterr().err
     assert segbench("export", f"run={cell}", "format=torch_export") == 0
+    capsys.readouterr()
+    assert segbench("compare", "name=n", "unit=group", "score=dice") == 0
+    assert "one seed, 2 groups;" in (cell.parent / "report" / "table.md").read_text()
+    assert segbench("compare", "name=n", "unit=group", "by=size") == 2
+    assert segbench("compare", "name=n", "unit=volume") == 2
+    assert "unit=volume: expected image or group" in capsys.readouterr().err

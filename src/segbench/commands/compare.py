@@ -28,6 +28,7 @@ OUTPUTS = Path("outputs")
 def main(cfg: DictConfig) -> None:
     """Compare the cells under the names that ``cfg`` lists, or the values in a table."""
     missing, margin = check_missing(cfg.missing), _check_margin(cfg.margin)
+    _check_unit(cfg)
     if cfg.input:
         from segbench.report.plain import compare_table
 
@@ -66,6 +67,17 @@ def say_damaged(comparison: Comparison) -> bool:
     return bool(comparison.damaged)
 
 
+def _check_unit(cfg: DictConfig) -> None:
+    if cfg.unit not in ("image", "group"):
+        raise ConfigError(f"unit={cfg.unit}: expected image or group")
+    if cfg.unit == "group" and (cfg.input or cfg.by):
+        other = "input" if cfg.input else "by"
+        raise ConfigError(
+            f"unit=group with {other}={cfg[other]}: scores of whole groups are made from the "
+            "records of cells, for all groups together; leave one of the two out"
+        )
+
+
 def _check_margin(margin: object) -> float | None:
     """The option ``margin``: null, or a positive difference of scores."""
     if margin is None:
@@ -98,6 +110,7 @@ def _compare(
         missing=missing,
         margin=margin,
         by=None if cfg.by is None else str(cfg.by),
+        unit=cfg.unit,
     )
 
 
@@ -112,6 +125,7 @@ def _options(cfg: DictConfig) -> str:
     options |= {key: _as_option(listed_option(cfg[key])) for key in ("rows", "columns") if cfg[key]}
     options |= {"lower_is_better": "true"} if cfg.lower_is_better else {}
     options |= {key: cfg[key] for key in ("missing", "margin", "by") if cfg[key] is not None}
+    options |= {"unit": "group"} if cfg.unit == "group" else {}
     return "".join(f" {key}={shlex.quote(str(value))}" for key, value in options.items())
 
 

@@ -89,6 +89,33 @@ def score_table(
     return table
 
 
+def sum_groups(table: pd.DataFrame) -> pd.DataFrame:
+    """A ``score_table`` of groups, from one of images with the column ``group``.
+
+    The pixels of all images of a group are counted together, as those of the slices of a volume.
+    Scores of surfaces are NaN, since they are not defined across images.
+
+    Args:
+        table: a ``score_table`` with groups.
+
+    Example:
+        >>> counts = np.array([[[5, 1, 1], [2, 1, 1]], [[5, 0, 0], [4, 0, 0]]])  # two slices
+        >>> slices = score_table(["a/0", "a/1"], ["none", "cell"], counts, np.array([[3, 3]] * 2),
+        ...                      groups=["a", "a"])
+        >>> sum_groups(slices)[["id", "class", "tp", "iou"]].values.tolist()
+        [['a', 'none', 10, nan], ['a', 'cell', 6, 0.75]]
+    """
+    names = [str(name) for name in pd.unique(table["class"])]
+    ids = [str(name) for name in pd.unique(table[GROUP])]
+    keys = [GROUP, "class"]
+    sums = table.groupby(keys, sort=False)[COUNTS].sum()
+    order = pd.MultiIndex.from_product([ids, names], names=keys)
+    counts = sums.loc[order].to_numpy(dtype=np.int64).reshape(len(ids), len(names), 3)
+    first = table[table["class"] == names[0]].groupby(GROUP, sort=False)
+    sizes = np.stack([first["height"].sum(), first["width"].max()], axis=1)
+    return score_table(ids, names, counts, sizes)
+
+
 def aggregate(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, float]:
     """All averages over a ``score_table``, or over the file that it was written to.
 

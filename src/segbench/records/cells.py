@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from segbench.errors import SegbenchError
-from segbench.metrics.scores import GROUP
+from segbench.metrics.scores import GROUP, aggregate, sum_groups
 from segbench.records.files import exists, parse_json, parse_yaml, read_text
 from segbench.records.record import (
     CONFIG,
@@ -48,12 +48,14 @@ class Cell:
         record: its ``run.json``; empty where that is damaged.
         damage: one line about what is damaged; only the record of a damaged cell is read.
         named: whether the user named this folder itself, rather than a folder of cells.
+        of_groups: whether scores are those of whole groups (volumes, patients), instead of images.
     """
 
     folder: Path
     record: Record = field(repr=False)
     damage: str = ""
     named: bool = False
+    of_groups: bool = False
 
     @property
     def name(self) -> str:
@@ -93,7 +95,10 @@ class Cell:
 
     @property
     def averages(self) -> dict[str, float | None]:
-        """The averages of the scores in the record, by name."""
+        """The averages of the scores in the record, or of those of groups, by name."""
+        if self.of_groups and self.has(SCORES):
+            names = [str(name) for name in self.scores["class"].unique()]
+            return dict(aggregate(self.scores, names))
         return part_scores(self.record)
 
     def has(self, name: str | Path) -> bool:
@@ -170,6 +175,11 @@ class Cell:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
+        """A row for each scored image and class; of `sum_groups` for each group and class."""
+        return sum_groups(self.image_scores) if self.of_groups else self.image_scores
+
+    @cached_property
+    def image_scores(self) -> pd.DataFrame:
         """``scores.csv``, with a row for each scored image and class.
 
         Raises:

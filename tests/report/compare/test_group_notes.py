@@ -3,8 +3,10 @@
 import hashlib
 from pathlib import Path
 
+import pytest
 from made_folders import write_cell
 
+from segbench.errors import ConfigError
 from segbench.records.cells import find_cells
 from segbench.report.compare.build import compare_cells
 from segbench.report.compare.group_notes import cut_groups_note
@@ -95,3 +97,25 @@ def test_scores_and_split_must_tell_the_same_group(tmp_path: Path) -> None:
     comparison = compare_cells(find_cells([tmp_path / "a"]), ["a"], replicates=50)
     ((_, reason),) = comparison.damaged
     assert "scores.csv has the group 'p6' of the image '003', and split.json 'p7'" in reason
+
+
+def test_scores_of_whole_groups(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    for loss in ("dice", "bce"):
+        data = {"data.group": "^p", "data.size": 8}
+        write_cell(folder, IOUS, loss=loss, groups=WHOLE, config=data)
+    cells = find_cells([folder])
+    comparison = compare_cells(cells, ["a"], replicates=50, unit="group")
+    (section,) = comparison.sections
+    assert section.images == ["p5", "p6", "p7"]
+    assert "Scores are those of whole groups" in section.notes[0]
+    table = cells[0].scores[cells[0].scores["class"] == "cell"].set_index("id")
+    for place, ids in enumerate((["000", "001"], ["002"], ["003"])):
+        tp, fp, fn = table.loc[ids, ["tp", "fp", "fn"]].sum()
+        assert section.entries[0].values[0, place] == pytest.approx(tp / (tp + fp + fn))
+
+
+def test_images_without_groups_have_no_scores_of_groups(tmp_path: Path) -> None:
+    write_cell(tmp_path / "a", IOUS, config={"data.size": 8})
+    with pytest.raises(ConfigError, match="unit=group: the images of .* have no groups"):
+        compare_cells(find_cells([tmp_path / "a"]), ["a"], replicates=50, unit="group")

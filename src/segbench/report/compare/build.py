@@ -1,6 +1,7 @@
 """A comparison from cells: what is compared with what, and then its statistics."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 import numpy as np
@@ -27,6 +28,10 @@ from segbench.report.sections.options import beside, table_options, varying
 from segbench.report.sections.sections import Place, by_section, section_notes, section_titles
 from segbench.text.wording import count, listed
 
+_OF_GROUPS = (
+    "Scores are those of whole groups (volumes, patients): the pixels of all images of a group are "
+    "counted together."
+)
 _NO_SCORE = ("images_without", "surface_failures")  # numbers of images
 
 
@@ -41,6 +46,7 @@ def compare_cells(
     missing: Missing = None,
     margin: float | None = None,
     by: str | None = None,
+    unit: str = "image",
 ) -> Comparison:
     """Compare cells: those that differ in their seed alone are one entry.
 
@@ -56,6 +62,7 @@ def compare_cells(
         missing: as what an image counts that not every entry was scored on.
         margin: the largest difference that makes no difference in practice, for equivalence.
         by: what makes subgroups of images, see `subgroup_names`.
+        unit: ``image``, or ``group``: the scores are those of whole volumes or patients.
 
     Raises:
         ConfigError: No cell has the score, or an option is not known.
@@ -63,6 +70,8 @@ def compare_cells(
     cells, left_out = without_evaluations([inspected(cell) for cell in cells])
     damaged = [(cell.name, cell.damage) for cell in cells if cell.damage]
     cells = [cell for cell in cells if cell.record]  # else nothing is known of it
+    if unit == "group":
+        cells = [_of_groups(cell) for cell in cells]
     scores = [score] if isinstance(score, str) else list(dict.fromkeys(score))
     for each in scores:
         _check_score(each, cells)
@@ -90,6 +99,8 @@ def compare_cells(
         section.notes = [*notes(section), *cell_notes(section, score), *section.notes]
         section.notes += section_notes(place, groups, titles)
         section.methods = methods(section, replicates)
+        if unit == "group":
+            section.notes.insert(0, _OF_GROUPS)
         if by and has_images(score) and section.images:
             done = next(cell for entry in section.scored for cell in entry.done)
             names_of = subgroup_names(by, section, done)
@@ -109,6 +120,20 @@ def compare_cells(
         damaged=damaged,
         left_out=left_out,
     )
+
+
+def _of_groups(cell: Cell) -> Cell:
+    """The cell with the scores of its groups.
+
+    Raises:
+        ConfigError: its images have no groups.
+    """
+    if cell.status == "done" and not cell.groups:
+        raise ConfigError(
+            f"unit=group: the images of {cell.folder} have no groups; train with data.group, or "
+            "leave unit out"
+        )
+    return replace(cell, of_groups=True)
 
 
 def _bounds(score: str) -> tuple[float, float]:

@@ -23,12 +23,16 @@ class Nouns:
 
 
 CELLS = Nouns()
+GROUPS = Nouns("group")  # of scores of whole groups
 TABLE = Nouns("case", "run", "run", "another run", ranked_alone=True)
 
 
 def nouns_of(section: Section) -> Nouns:
     """What images and seeds of a section are called."""
-    return CELLS if any(entry.cells for entry in section.entries) else TABLE
+    cells = [cell for entry in section.entries for cell in entry.cells]
+    if any(cell.of_groups for cell in cells):
+        return GROUPS
+    return CELLS if cells else TABLE
 
 
 def of_these(section: Section) -> str:

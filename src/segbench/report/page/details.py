@@ -141,7 +141,7 @@ def _strips(cell: Cell, quality: int) -> list[Strip]:
             if image.width * image.height > PANELS_PIXELS:
                 return []
             sheet, rows = np.asarray(image.convert("RGB")), cut_panels(image)
-        chosen = chosen_cases(cell.scores)
+        chosen = chosen_cases(cell.image_scores)
     except (OSError, SegbenchError, ValueError, TypeError, SyntaxError):
         return []  # damaged, for which Pillow raises SyntaxError; the page omits them
     if len(rows) != len(chosen):  # written by an older version
