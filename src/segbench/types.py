@@ -9,6 +9,8 @@ import math
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the command line needs only K
+    from collections.abc import Callable
+
     from torch import Tensor
 
 IGNORE_INDEX = 255
@@ -24,6 +26,10 @@ class Batch(TypedDict):
     image: "Tensor"  # (N, C, H, W): uint8 from the loader, float and normalised on the device
     mask: "Tensor"  # (N, H, W) int64, class ids or ignore_index
     index: "Tensor"  # (N,) int64, the case's index in the data set's sorted cases
+    # of whole pictures: (height, width) of the windows that they are predicted by, and how each
+    # window is normalised, since the picture itself is not
+    windows: NotRequired[tuple[int, int]]
+    normalise: NotRequired["Callable[[Tensor], Tensor]"]
     original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) int64, at the sizes of their files
 
 

@@ -10,12 +10,12 @@ from monai.inferers import sliding_window_inference
 from PIL import Image
 from torch import Tensor, nn
 
+from segbench.cell.windows import gaussian_weights, slide, window_starts
 from segbench.data.store.normalisation import imagenet
 from segbench.data.store.transforms import resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.inference.averaging import Averaged, mean_logits
 from segbench.inference.predictor import Predictor, as_pixels
-from segbench.inference.windows import gaussian_weights, slide, window_starts
 from segbench.models.unet import UNet
 from segbench.types import predicted_labels, probabilities
 

@@ -43,6 +43,8 @@ class SampleImages(Callback):
         bands = getattr(getattr(trainer, "datamodule", None), "bands", None)
         images = batch["image"][: self.count]
         images = images[:, list(bands)] if bands else images
+        height, width = batch["mask"].shape[1:]  # a small whole picture is padded
+        images = images[:, :, :height, :width].float()
         grid = _grid(images, batch["mask"], outputs)
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)

@@ -59,9 +59,9 @@ def draw_panels(
     for name, (id_, iou) in chosen_cases(table).items():
         index = indices[id_]
         image, mask = data.show(index)
-        prepared = torch.from_numpy(data.prepared.images[[index]]).permute(0, 3, 1, 2)
+        batch = data.batch_of(index, task.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            logits = task(data.normalisation(prepared.to(task.device)))
+            logits = task.logits(batch)
         labels = predicted_labels(resize_logits(logits.float(), mask.shape), task.threshold)
         label = labels[0].cpu().numpy().astype(np.uint8)
         panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
+from segbench.cell.windows import whole_logits
 from segbench.config.epoch_scores import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
@@ -109,6 +110,12 @@ class SegmentationTask(LightningModule):
         """
         return self.network(image.to(self.dtype))
 
+    def logits(self, batch: Batch) -> Any:
+        """Logits of a batch of val or test; of a whole picture they are made window by window."""
+        if "windows" in batch:
+            return whole_logits(batch, self)
+        return self(batch["image"])
+
     def on_train_epoch_start(self) -> None:
         """Log the learning rate at the start of the epoch, and remove the last validation's values.
 
@@ -129,7 +136,7 @@ class SegmentationTask(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Predicted labels ``(N, H, W)`` of a batch, for callbacks that draw them."""
-        logits = self(batch["image"])
+        logits = self.logits(batch)
         loss = self.loss(logits, batch["mask"])
         return self._log_step("val", loss, logits, batch, self.val_iou)
 
@@ -189,7 +196,7 @@ class SegmentationTask(LightningModule):
 
         The loss is that of the network's size, as in validation.
         """
-        logits = self(batch["image"])
+        logits = self.logits(batch)
         if self.loss is not None:
             loss = self.loss(logits, batch["mask"])
             self.scored_loss.update(loss.expand(len(batch["mask"])))

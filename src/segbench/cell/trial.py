@@ -45,7 +45,8 @@ def network_flops(cfg: DictConfig) -> int | None:
         ConfigError: the network cannot be built, or does not return what it should.
     """
     data = cfg.data
-    facts = data.in_channels, logit_channels(data.num_classes), as_size(data.size)
+    size = as_size(data.get("patch") or data.size)
+    facts = data.in_channels, logit_channels(data.num_classes), size
     return _try_network(_text(cfg.model), *facts)
 
 

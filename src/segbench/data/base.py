@@ -22,6 +22,7 @@ from segbench.data.options import (
     check_classes,
     check_loading,
     check_normalize,
+    check_patches,
     check_reading,
 )
 from segbench.data.reading import CaseReader
@@ -37,6 +38,7 @@ from segbench.data.store.loading import (
     processes_for,
 )
 from segbench.data.store.normalisation import Normalisation, fit
+from segbench.data.store.patches import PatchCases, WholeCases
 from segbench.data.store.prepared import (
     VERSION,
     Case,
@@ -58,6 +60,7 @@ _NO_FACTS = CaseFacts()
 _NOT_PREPARED = {
     *("root", "cache", "download", "split", "split_seed", "stratify", "group", "folds", "fold"),
     *("seed", "augment", "batch_size", "num_workers", "size", "max_pixels", "normalize", "show"),
+    *("patch", "scale", "foreground", "patches_per_epoch"),
 }
 
 
@@ -98,6 +101,12 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         normalize: ``imagenet``: images are read as 8 bits, and normalised by ImageNet's mean and
             standard deviation; ``train``, ``percentile`` or ``none``: they are read as stored, see
             `Normalisation`; None: ``imagenet`` for 1, 3 and 4 channels, else ``train``.
+        patch: pixels of the random patches that are trained on at the pictures' own resolution: one
+            number, or (height, width); None: whole pictures, resized to ``size``. Val and test then
+            slide windows of this size over whole pictures.
+        scale: with patches, pictures are resized by it first, above 0 and at most 1.
+        foreground: the share of patches that are centred on a class other than the background.
+        patches_per_epoch: the number of patches of an epoch; None: as many as cover the train part.
         show: the numbers of the channels that pictures show as red, green and blue, from 1; None:
             the first three, or the first one.
 
@@ -139,6 +148,10 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         max_pixels: int = MAX_PIXELS,
         normalize: str | None = None,
         show: Sequence[int] | None = None,
+        patch: int | Sequence[int] | None = None,
+        scale: float = 1.0,
+        foreground: float = 0.33,
+        patches_per_epoch: int | None = None,
     ) -> None:
         LightningDataModule.__init__(self)
         method = check_normalize(normalize, in_channels)
@@ -151,7 +164,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         check_group(group)
         check_reading(exif, max_pixels)
         self.num_classes, self.ignore_index = num_classes, ignore_index
-        self.size = as_size(size)
+        self.patches = check_patches(patch, scale, foreground, patches_per_epoch)
+        self.size = self.patches.size if self.patches else as_size(size)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.seed, self.augment = seed, _make_augment(augment, seed)
         self.root = user_path(root)
@@ -174,7 +188,10 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
         given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
         values = {"stores_values": True} if self.stores_values else {}
-        return given | {name: getattr(self, name) for name in names} | values
+        found = given | {name: getattr(self, name) for name in names} | values
+        if self.patches:
+            found |= {"size": None, "scale": self.patches.scale}
+        return found
 
     def show(self, index: int) -> tuple[Array, Array]:
         """Picture (H, W, 3) and mask (H, W) of case number ``index``, at their original size.
@@ -224,13 +241,14 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         shape = (*self.size, self.in_channels)
         kind = "<f4" if self.stores_values else "|u1"
         read = self._read_checked
+        scale = self.patches.scale if self.patches else None
         if not any(case.files for case in self.cases):  # generated images are not stored
-            self._prepared = prepare_in_memory(self.cases, read, shape, self._track, kind)
+            self._prepared = prepare_in_memory(self.cases, read, shape, self._track, kind, scale)
             return
         code = source_digest(type(self), SegmentationDataModule)
         key = digest_of([VERSION, self.options(), code, self.contents.digest])
         folder = self.cache_folder() / f"{type(self).__name__.lower()}-{key}"
-        self._prepared = prepare_on_disk(folder, self.cases, read, shape, self._track, kind)
+        self._prepared = prepare_on_disk(folder, self.cases, read, shape, self._track, kind, scale)
 
     def look(self) -> str:
         """Find the cases and split them, without decoding.
@@ -337,7 +355,10 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         if augment is not None and self.stores_values:
             ranges = np.array([self.prepared.ranges[index] for index in part])
             augment = ScaledAugment(augment, ranges[..., 0].min(0), ranges[..., 1].max(0))
-        cases = TrainingCases(self.prepared, part, augment)
+        cases: PreparedCases = TrainingCases(self.prepared, part, augment)
+        if self.patches:
+            facts = self.num_classes, self.ignore_index, self.seed
+            cases = PatchCases(self.prepared, part, self.patches, *facts, augment)
         if (trainer := self.trainer) is None:
             return self._loader(cases, EpochSampler(len(cases), self.seed))
 
@@ -350,16 +371,34 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the val part, at the network's size."""
-        return self._loader(PreparedCases(self.prepared, self.indices("val")))
+        return self._loader(self._whole(self.indices("val")))
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the part ``scored_part``, with masks at their original sizes as well."""
         part = self.indices(self.scored_part)
-        return self._loader(PreparedCases(self.prepared, part, originals=True))
+        return self._loader(self._whole(part, originals=True))
+
+    def _whole(self, part: Sequence[int], originals: bool = False) -> PreparedCases:
+        if self.patches:
+            return WholeCases(self.prepared, part, self.patches.size, originals)
+        return PreparedCases(self.prepared, part, originals)
+
+    def batch_of(self, index: int, device: torch.device) -> Batch:
+        """Case number ``index`` as a batch on a device, as the network takes it."""
+        batch = self._whole([index]).__getitems__([0])
+        moved: Batch = {
+            **batch,
+            "image": batch["image"].to(device),
+            "mask": batch["mask"].to(device),
+        }
+        return self.on_after_batch_transfer(moved, 0)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Normalise on the device, so that only a quarter of the bytes are transferred."""
-        return {**batch, "image": self.normalisation(batch["image"]), "mask": batch["mask"].long()}
+        found: Batch = {**batch, "mask": batch["mask"].long()}
+        if "windows" in batch:  # whole pictures are normalised window by window
+            return {**found, "normalise": self.normalisation}
+        return {**found, "image": self.normalisation(batch["image"])}
 
     @property
     def normalisation(self) -> Normalisation:
@@ -440,7 +479,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         if workers is None:
             on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
             workers = processes_for(cases) if on_gpu else 0
-        return make_loader(cases, self.batch_size, workers, sampler)
+        size = 1 if isinstance(cases, WholeCases) else self.batch_size
+        return make_loader(cases, size, workers, sampler)
 
 
 def _make_augment(transforms: Mapping[str, Any] | None, seed: int) -> Augment | None:

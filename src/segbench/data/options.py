@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 from segbench.data.decoding.opening import MOST_CHANNELS
 from segbench.errors import ConfigError, printable
 from segbench.types import NORMALISATIONS
+
+if TYPE_CHECKING:
+    from segbench.data.store.patches import PatchOptions
 
 STRATA = ("classes", "size", "name")
 MOST_PIXELS = 1 << 30  # the limit of OpenCV, which decodes the prepared masks
@@ -90,6 +94,38 @@ def check_loading(
         )
     if stratify is not None and stratify not in STRATA:
         raise ConfigError(f"data.stratify={stratify}: expected null, {', '.join(STRATA)}")
+
+
+def check_patches(
+    patch: int | Sequence[int] | None, scale: float, foreground: float, per_epoch: int | None
+) -> "PatchOptions | None":
+    """The options of patches; None where ``patch`` is None.
+
+    Raises:
+        ConfigError: an option is out of range, or given without ``patch``.
+    """
+    from segbench.data.store.patches import PatchOptions  # torch takes seconds to import
+
+    if patch is None:
+        if (scale, foreground, per_epoch) != (1.0, 0.33, None):
+            raise ConfigError(
+                "data.scale, data.foreground and data.patches_per_epoch: of random patches; give "
+                "data.patch=256, say, or leave them out"
+            )
+        return None
+    try:
+        size = as_size(patch)
+    except ValueError as error:
+        raise ConfigError(
+            f"data.patch={patch}: expected one positive number, or [height, width]"
+        ) from error
+    if not 0 < scale <= 1:
+        raise ConfigError(f"data.scale={scale}: expected more than 0, and 1 at most")
+    if not 0 <= foreground <= 1:
+        raise ConfigError(f"data.foreground={foreground}: expected a share of patches, 0 to 1")
+    if per_epoch is not None and (not isinstance(per_epoch, int) or per_epoch < 1):
+        raise ConfigError(f"data.patches_per_epoch={per_epoch}: expected null, or 1 or more")
+    return PatchOptions(size, float(scale), float(foreground), per_epoch)
 
 
 def check_normalize(method: str | None, in_channels: int) -> str:

@@ -13,17 +13,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from segbench.cell.task import resize_logits
+from segbench.cell.windows import Strip, as_logits, slide
 from segbench.colours import class_colour
 from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.decoding.pictures import MODES
 from segbench.data.options import as_size
 from segbench.data.store.normalisation import Normalisation, imagenet
+from segbench.data.store.patches import padded
 from segbench.data.store.transforms import Array, Values, resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.device import auto_precision
 from segbench.inference.averaging import Averaged, check_tta
 from segbench.inference.thresholds import check_threshold
-from segbench.inference.windows import Strip, slide
 from segbench.types import predicted_labels, probabilities
 
 Floats = npt.NDArray[np.float32]
@@ -66,6 +67,8 @@ class Predictor:
         threshold: with two classes, the foreground's smallest probability; None: ½.
         normalisation: that of training; None: ImageNet's, of pictures of 8 bits. With another one,
             pictures are arrays (H, W, C) of stored values.
+        scale: of networks that were trained on patches: pictures are resized by it first, and
+            padded to the size of a window.
         show: the numbers of the channels that overlays show, as ``data.show``.
 
     Raises:
@@ -87,6 +90,7 @@ class Predictor:
         batch_size: int = 8,
         threshold: float | None = None,
         normalisation: Normalisation | None = None,
+        scale: float | None = None,
         show: Sequence[int] | None = None,
     ) -> None:
         if threshold is not None:
@@ -103,7 +107,7 @@ class Predictor:
             raise ConfigError(f"precision={precision}: expected auto, {', '.join(PRECISIONS)}")
         self.normalisation = normalisation or imagenet(in_channels)
         self.bands = check_bands(show, in_channels)
-        self.window = None if window is None else _as_window(window)
+        self.window, self.scale = None if window is None else _as_window(window), scale
         self.overlap, self.batch_size = overlap, batch_size
         self.network = Averaged(networks, check_tta(tta)).to(self.device).eval()
 
@@ -160,7 +164,17 @@ class Predictor:
         """A picture (H, W, C) as `predict` takes it: at the networks' size, except for windows."""
         if self.normalisation.method != "imagenet":
             picture = picture.astype(np.float32, copy=False)
-        return resize_image(picture, self.size) if self.window is None else picture
+        if self.window is None:
+            return resize_image(picture, self.size)
+        if self.scale is None:
+            return picture
+        scaled = resize_image(picture, self._scaled(picture.shape))
+        return padded(scaled, np.empty(scaled.shape[:2], np.uint8), self.window, 0)[0]
+
+    def _scaled(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """The size at which windows are predicted of a picture of (height, width, …)."""
+        scale = self.scale or 1
+        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
     def predict(
         self,
@@ -192,9 +206,9 @@ class Predictor:
     ) -> Iterator[Iterator[Strip]]:
         """For each picture its logits (K, h, W), in strips from top to bottom."""
         if self.window is not None:
-            for picture in prepared:
+            for picture, size in zip(prepared, sizes, strict=True):
                 strips = slide(picture, self._channels, self.window, self.overlap, self.batch_size)
-                yield ((top, _as_logits(values)) for top, values in strips)
+                yield self._at(size, strips)
             return
         for start in range(0, len(prepared), self.batch_size):
             chosen = slice(start, start + self.batch_size)
@@ -202,6 +216,17 @@ class Predictor:
                 self._forward(np.stack(prepared[chosen])), sizes[chosen], strict=True
             ):
                 yield iter([(0, resize_logits(logits[None], size)[0])])
+
+    def _at(self, size: tuple[int, ...], strips: Iterator[Strip]) -> Iterator[Strip]:
+        """Logits of windows' strips at a picture's own size, without what was padded."""
+        height, width = self._scaled(size)
+        if (height, width) != size:
+            means = torch.cat([values for _, values in strips], dim=1)[None, :, :height, :width]
+            yield 0, resize_logits(as_logits(means), size)[0]
+            return
+        for top, values in strips:
+            if top < height:
+                yield top, as_logits(values[None, :, : height - top, :width])[0]
 
     @torch.inference_mode()
     def _forward(self, images: Values) -> Tensor:
@@ -218,11 +243,6 @@ class Predictor:
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = PRECISIONS[self.precision]
         return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
-
-
-def _as_logits(means: Tensor) -> Tensor:
-    """Logits (K, h, W) of mean probabilities (K, h, W)."""
-    return means.logit() if means.shape[0] == 1 else means.log()
 
 
 def find_device(name: str) -> torch.device:

@@ -269,4 +269,7 @@ def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Pr
     networks = [load_network(run) for run in runs]
     height, width = as_size(size) if size else data.size
     options |= {"normalisation": data.normalisation, "show": data.show_option}
+    if data.patches:
+        options["window"] = options.get("window") or data.patches.size
+        options["scale"] = data.patches.scale
     return Predictor(networks, data.class_names, (height, width), data.in_channels, **options)

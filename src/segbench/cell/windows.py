@@ -6,17 +6,21 @@ windows, so that memory grows with the picture's width and not with its area.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segbench.data.store.transforms import Values
+from segbench.types import Batch
 
 # Windows (N, h, w, C) to values (N, K, h, w) float32, which are averaged
-Forward = Callable[[Values], Tensor]
+Forward = Callable[[Any], Tensor]
 Strip = tuple[int, Tensor]  # its first row in the picture, and the values (K, h, W) of its rows
 _SIGMA = 1 / 8  # of the window's side, as in nnU-Net and MONAI
+OVERLAP = 0.5  # of windows in validation and test, and the default of `predict`
+WINDOWS_AT_ONCE = 8
+_NEAR = 1e-6  # the distance from 0 and 1 of probabilities that become logits
 _LEAST = 1e-3  # prevents a division by almost 0 at corners that only one window covers
 
 
@@ -42,12 +46,12 @@ def gaussian_weights(height: int, width: int) -> Tensor:
 
 
 def slide(
-    picture: Values, forward: Forward, window: tuple[int, int], overlap: float, batch_size: int
+    picture: Any, forward: Forward, window: tuple[int, int], overlap: float, batch_size: int
 ) -> Iterator[Strip]:
     """Weighted means of the values of all windows of a picture, strip by strip from the top.
 
     Args:
-        picture: (H, W, C); if smaller than the window, it is one window.
+        picture: array or tensor (H, W, C); if smaller than the window, it is one window.
         forward: maps windows (N, h, w, C) to values (N, K, h, w).
         window: (height, width) in pixels.
         overlap: the fraction of a window that the next one also covers, in [0, 1).
@@ -64,7 +68,9 @@ def slide(
     for top, following in zip(tops, [*tops[1:], picture.shape[0]], strict=True):
         for start in range(0, len(lefts), batch_size):
             chosen = lefts[start : start + batch_size]
-            values = forward(np.stack([picture[top:, left:][:height, :width] for left in chosen]))
+            windows = [picture[top:, left:][:height, :width] for left in chosen]
+            stacked = torch.stack(windows) if isinstance(windows[0], Tensor) else np.stack(windows)
+            values = forward(stacked)
             if not total.numel():
                 weights = weights.to(values.device)
                 total = values.new_zeros(values.shape[1], height, picture.shape[1])
@@ -80,3 +86,30 @@ def slide(
 def _moved_up(rows: Tensor, done: int) -> Tensor:
     """Sums (…, h, W) without their first ``done`` rows, and as many rows of zeros after them."""
     return torch.cat([rows[..., done:, :], torch.zeros_like(rows[..., :done, :])], dim=-2)
+
+
+def whole_logits(batch: Batch, network: Callable[[Tensor], Any]) -> Tensor:
+    """Logits ``(1, K, H, W)`` of a batch with a whole picture, by windows that overlap by half.
+
+    They are those of the mean probabilities of all windows, at the size of the batch's mask.
+
+    Args:
+        batch: with ``windows`` and ``normalise``.
+        network: maps normalised images to logits.
+    """
+
+    def forward(windows: Tensor) -> Tensor:
+        logits: Tensor = network(batch["normalise"](windows.permute(0, 3, 1, 2))).float()
+        return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
+
+    picture = batch["image"][0].permute(1, 2, 0)
+    strips = slide(picture, forward, batch["windows"], OVERLAP, WINDOWS_AT_ONCE)
+    means = torch.cat([values for _, values in strips], dim=1)[None]
+    height, width = batch["mask"].shape[1:]
+    return as_logits(means[:, :, :height, :width])
+
+
+def as_logits(means: Tensor) -> Tensor:
+    """Finite logits (N, K, H, W) of mean probabilities; K = 1 is the foreground."""
+    inside = means.clamp(_NEAR, 1 - _NEAR)
+    return inside.logit() if means.shape[1] == 1 else inside.log()
