@@ -111,7 +111,8 @@ def _real_picture(asked: Any, run: Run) -> Any:
     """
     file = user_path(str(asked)) if asked is not None else run.folder / PANELS
     try:
-        pixels = run.data.read_picture(file)
+        files = (file,) if asked is None else run.data.channel_files(file)
+        pixels = run.data.read_picture(*files)
     except DataError as error:
         raise ConfigError(f"{error}; picture=photo.jpg names one to verify with") from error
     if asked is None:

@@ -51,6 +51,7 @@ def _predict(cfg: DictConfig) -> None:
     report = _reported_in(faults)
     volumes = isinstance(data, NIfTIDataModule)
     inputs = find_inputs(listed_option(cfg.input), output, report, VOLUMES if volumes else SUFFIXES)
+    inputs = [each for each in inputs if volumes or _begins_image(data, each.file, report)]
     wanted = Wanted(output, _kind(cfg.probabilities), cfg.overlay, cfg.show)
     for option, folder in FOLDERS.items():
         if getattr(wanted, option) and any(each.name.startswith(f"{folder}/") for each in inputs):
@@ -103,12 +104,23 @@ def _reader(data: "SegmentationDataModule", notes: dict[str, list[str]]) -> Call
     """A function that reads pictures as the data set does, and collects notes about them."""
 
     def read(file: Path) -> Any:
-        content = data.read_file(file)
-        picture = data.read_image(content, file)
-        notes[str(file)] = data.find_notes([content], [file])
+        files = [(data.read_file(each), each) for each in data.channel_files(file)]
+        picture = data.read_channels(files)
+        notes[str(file)] = data.find_notes([files[0][0]], [file])
         return picture
 
     return read
+
+
+def _begins_image(
+    data: "SegmentationDataModule", file: Path, report: Callable[[DataError], None]
+) -> bool:
+    """Whether a file is an image, or the first of its channels."""
+    try:
+        return bool(data.channel_files(file))
+    except DataError as error:
+        report(error)
+        return False
 
 
 def _say_notes(notes: dict[str, list[str]]) -> None:

@@ -226,6 +226,20 @@ class FolderDataModule(SegmentationDataModule):
                 )
         return complete_parts(self._given, asked)
 
+    def channel_files(self, file: Path) -> tuple[Path, ...]:
+        """The files of the channels of an image, by the patterns of ``images``."""
+        if not self.patterns or len(self.patterns[0]) == 1:
+            return (file,)
+        tails = [pattern.text.rpartition("/")[2].split("*") for pattern in self.patterns[0]]
+        for number, (head, tail) in enumerate(tails):
+            if not (file.name.startswith(head) and file.name.endswith(tail)):
+                continue
+            id_ = file.name[len(head) : len(file.name) - len(tail)]
+            names = [f"{before}{id_}{after}" for before, after in tails]
+            return () if number else tuple(file.with_name(name) for name in names)
+        first = self.patterns[0][0].text
+        raise DataError(f"{file}: the images of this network are files such as {first}")
+
     def read_mask(self, content: bytes, file: Path) -> Array:
         """Class ids (H, W) of a mask; 0 or 1 for a mask of a single class."""
         if self.mask_channel:

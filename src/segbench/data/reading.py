@@ -83,6 +83,14 @@ class CaseReader:
         """The image (H, W, in_channels) in a file, or in one file for each channel."""
         return self.read_channels([(self.read_file(file), Path(file)) for file in files])
 
+    def channel_files(self, file: Path) -> tuple[Path, ...]:
+        """The files of the image that ``file`` begins; none if it is a further channel of one.
+
+        Raises:
+            DataError: its name is not that of an image's file.
+        """
+        return (file,)
+
     def read_channels(self, files: Sequence[tuple[bytes, Path]]) -> Values:
         """The image (H, W, in_channels) of one file's content, or of one for each channel.
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from made_data import SPLIT, box, module, picture, save
 from PIL import Image
+from tiny import only_cell
 
+from segbench import load
 from segbench.data.folder import FolderDataModule
 from segbench.errors import ConfigError, DataError
 
@@ -142,6 +144,29 @@ def test_a_file_for_each_channel(tmp_path: Path) -> None:
         ready(tmp_path, images=files, **options)
     with pytest.raises(DataError, match=r"one of 2 channels in files of their own.*in_channels=3"):
         ready(tmp_path, images=files, **{**options, "in_channels": 3})
+
+
+def test_predict_reads_the_files_of_all_channels(segbench: Any, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for k, name in enumerate(NAMES):
+        bands = np.random.default_rng(k).integers(0, 4000, (20, 24, 2), np.uint16)
+        for channel in range(2):
+            save(root / "imagesTr" / f"{name}_{channel:04d}.png", bands[:, :, channel])
+        save(root / "labelsTr" / f"{name}.png", box(k))
+    words = ["data=folder", f"data.root={root}", "data.class_names=[background,cell]", "name=n"]
+    words += ["data.images=[imagesTr/*_0000.png,imagesTr/*_0001.png]", "data.masks=labelsTr/*.png"]
+    words += ["data.in_channels=2", "model.base_channels=4", "model.depth=2", "data.size=16"]
+    split = "data.split={train:4,val:1,test:1}"
+    assert segbench(*words, split, "trainer.max_epochs=1", "trainer.precision=32-true") == 0
+    cell = only_cell(tmp_path, "n")
+    output = f"output={tmp_path}/out"
+    assert segbench("predict", f"run={cell}", f"input={root}/imagesTr", output) == 0
+    masks = sorted((tmp_path / "out").glob("*.png"))
+    assert [file.stem for file in masks] == [f"{name}_0000" for name in NAMES]
+    bands = np.random.default_rng(0).integers(0, 4000, (20, 24, 2), np.uint16)
+    np.testing.assert_array_equal(np.asarray(Image.open(masks[0])), load(cell)(bands))
+    (root / "imagesTr" / "b_0001.png").unlink()
+    assert segbench("predict", f"run={cell}", f"input={root}/imagesTr", output) == 1
 
 
 def test_masks_in_the_alpha_channel(tmp_path: Path) -> None:
