@@ -133,9 +133,10 @@ class CaseReader:
 
     def find_notes(self, contents: Sequence[bytes], files: Sequence[Path]) -> list[str]:
         """Phrases for what reading a case leaves out or changes; the first file is the image."""
-        if self.stores_values:
-            return []
-        return image_notices(contents[0], self.in_channels, **self.how)
+        notes = image_notices(contents[0], self.in_channels, **self.how)
+        if self.stores_values:  # nothing of their values is left out or changed
+            return [note for note in notes if "EXIF" in note]
+        return notes
 
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
         """Class ids (H, W) from the mask files of a case; by default the first mask."""

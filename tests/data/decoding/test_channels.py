@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from segbench.data.decoding.channels import decode_channels
+from segbench.data.decoding.picture_facts import TURNS
 from segbench.errors import DataError
 
 HERE = Path("p.tif")
@@ -102,3 +103,14 @@ def test_the_limit_of_pixels_holds_before_the_pixels_are_decoded() -> None:
     for bomb in (content, npy(np.zeros((300, 400, 4), "u1"))):
         with pytest.raises(DataError, match=r"pixels, more than the limit of 10,000; data.max_pix"):
             decode_channels(bomb, HERE, 4, max_pixels=10_000)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_orientation_is_that_of_pillow(turn: int) -> None:
+    values = bands(3, "u1")
+    content = tiff(values, planarconfig="contig", extratags=[(274, "H", 1, turn, True)])
+    rgb = Image.fromarray(values)
+    upright = rgb.transpose(TURNS[turn]) if turn > 1 else rgb
+    found = decode_channels(content, HERE, 3, upright=True)
+    np.testing.assert_array_equal(found, np.asarray(upright))
+    np.testing.assert_array_equal(decode_channels(content, HERE, 3), values)

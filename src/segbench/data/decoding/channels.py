@@ -15,8 +15,8 @@ import tifffile
 from PIL import Image
 
 from segbench.data.decoding.opening import MAX_PIXELS, MOST_CHANNELS, load, opened
-from segbench.data.decoding.picture_facts import orientation
-from segbench.data.decoding.turning import turned
+from segbench.data.decoding.picture_facts import ORIENTATION, TURNS, orientation
+from segbench.data.decoding.turning import turned, turned_array
 from segbench.errors import DataError
 
 Values = npt.NDArray[Any]
@@ -45,7 +45,7 @@ def decode_channels(
         DataError: the file cannot be read, has another number of channels or more than
             ``max_pixels``, or values that are not finite.
     """
-    values = read_array(content, path, channels, max_pixels)
+    values = read_array(content, path, channels, max_pixels, upright)
     if values is None:
         values = _from_picture(content, path, channels, upright, max_pixels)
     if values.ndim == 2:
@@ -58,7 +58,9 @@ def decode_channels(
     return _checked(values, path)
 
 
-def read_array(content: bytes, path: Path, channels: int, max_pixels: int) -> Values | None:
+def read_array(
+    content: bytes, path: Path, channels: int, max_pixels: int, upright: bool = False
+) -> Values | None:
     """The stored values (H, W) or (H, W, C) of a TIFF or ``.npy`` file; None for other files.
 
     Args:
@@ -66,6 +68,7 @@ def read_array(content: bytes, path: Path, channels: int, max_pixels: int) -> Va
         path: its name, for messages.
         channels: the expected number, which tells (C, H, W) from (H, W, C) in ``.npy`` files.
         max_pixels: the largest accepted number of pixels.
+        upright: whether to rotate a TIFF by its orientation.
     """
     try:
         if content.startswith(NPY):
@@ -74,7 +77,7 @@ def read_array(content: bytes, path: Path, channels: int, max_pixels: int) -> Va
             if values.ndim == 3 and values.shape[0] == channels != values.shape[2]:
                 axes = "SYX"
         elif content.startswith(_TIFF):
-            return _from_tiff(content, path, max_pixels)
+            return _from_tiff(content, path, max_pixels, upright)
         else:
             return None
     except DataError:
@@ -84,7 +87,7 @@ def read_array(content: bytes, path: Path, channels: int, max_pixels: int) -> Va
     return _channels_last(values, axes, path, max_pixels)
 
 
-def _from_tiff(content: bytes, path: Path, max_pixels: int) -> Values:
+def _from_tiff(content: bytes, path: Path, max_pixels: int, upright: bool) -> Values:
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         first = file.pages.first
         _check_pixels(first.imagewidth * first.imagelength, path, max_pixels)
@@ -97,7 +100,10 @@ def _from_tiff(content: bytes, path: Path, max_pixels: int) -> Values:
         bands = math.prod(series.shape) // (first.imagewidth * first.imagelength)
         if bands > MOST_CHANNELS:
             raise DataError(f"{path}: {bands} bands and pages; at most {MOST_CHANNELS} are read")
-        return _channels_last(series.asarray(), series.axes, path, max_pixels)
+        values = _channels_last(series.asarray(), series.axes, path, max_pixels)
+        tag = first.tags.get(ORIENTATION)
+        turn = int(tag.value) if tag is not None and upright else 1
+        return turned_array(values, turn) if turn in TURNS else values
 
 
 def _channels_last(values: Values, axes: str, path: Path, max_pixels: int) -> Values:
