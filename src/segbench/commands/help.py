@@ -12,6 +12,7 @@ COMMANDS = {
     "plan": "how many seeds and images find a difference, from a finished sweep",
     "check": "read a data set once and list its faults; draw augmented samples",
     "evaluate": "score a finished cell's weights on its test part, or on other data",
+    "score": "score masks that any tool predicted, for the table of a comparison",
     "predict": "predict masks of your own pictures with a finished cell's weights",
     "list": "list models, losses, data, scores, or the options of another config group",
     "export": "write a finished cell's network as one file, ONNX or torch.export",
@@ -55,7 +56,7 @@ def _options(text: str) -> Iterator[tuple[str, str]]:
     """The options of a command's YAML file with their defaults, and their meanings."""
     for line in text.splitlines():
         found = _OPTION.fullmatch(line)
-        if found and found[1] not in ("defaults", "hydra"):
+        if found and found[1] not in ("defaults", "hydra", "named"):
             default = "(required)" if found[2] == "???" else found[2]
             yield f"{found[1]}={default}", found[3] or ""
 

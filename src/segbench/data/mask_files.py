@@ -18,8 +18,10 @@ Palette = Mapping[str, Sequence[int]]
 _SHOWN = 8  # values or colours in a message
 
 
-def check_values(values: Sequence[int] | None, num_classes: int) -> list[int] | None:
-    """``data.mask_values`` as a plain list.
+def check_values(
+    values: Sequence[int] | None, num_classes: int, option: str = "data.mask_values"
+) -> list[int] | None:
+    """``data.mask_values``, or another ``option`` of this kind, as a plain list.
 
     Raises:
         ConfigError: there is not one distinct grey value for each class.
@@ -29,7 +31,7 @@ def check_values(values: Sequence[int] | None, num_classes: int) -> list[int] | 
     plain = list(values)
     if len(set(plain)) != num_classes or len(plain) != num_classes:
         raise ConfigError(
-            f"data.mask_values={plain}: expected {num_classes} different grey values, one for each "
+            f"{option}={plain}: expected {num_classes} different grey values, one for each "
             "of data.class_names, such as [0, 255] for two"
         )
     return plain

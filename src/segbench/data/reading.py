@@ -71,6 +71,11 @@ class CaseReader:
             image, self.merge_masks(case, masks), digest, tuple(self.find_notes(contents, files))
         )
 
+    def read_truth(self, case: Case) -> Array:
+        """The class ids (H, W) of a case's mask, without its image."""
+        masks = [self.read_mask(self.read_file(file), file) for file in case.masks]
+        return self.merge_masks(case, masks)
+
     def read_file(self, file: str | Path) -> bytes:
         """The content of a regular file no larger than a picture of ``max_pixels``.
 

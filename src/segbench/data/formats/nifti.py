@@ -17,7 +17,7 @@ from segbench.data.base import SegmentationDataModule
 from segbench.data.layouts.patterns import VOLUMES, check_patterns, find_files, pair
 from segbench.data.mask_files import check_values
 from segbench.data.store.prepared import Case, Decoded
-from segbench.data.store.transforms import Values
+from segbench.data.store.transforms import Array, Values
 from segbench.errors import ConfigError, DataError
 
 _KEPT = 4  # files whose values are kept, since the slices of a volume are read one after another
@@ -95,10 +95,16 @@ class NIfTIDataModule(SegmentationDataModule):
         """A slice of the volume and of its mask, with class ids."""
         number = int(case.id.rpartition("/")[2])
         image = self.read_slice(case.files[0], number)
-        mask = self._slice(case.files[1], number)
-        file = case.files[1]
-        labels = _as_ids(mask, file, self.values, self.ignore_index)
+        labels = self.read_labels(case.files[1], number, self.values)
         return Decoded(image, labels, self.contents.cases.get(case.id, ""))
+
+    def read_truth(self, case: Case) -> Array:
+        """The class ids (H, W) of a slice's mask."""
+        return self.read_labels(case.files[1], int(case.id.rpartition("/")[2]), self.values)
+
+    def read_labels(self, file: str, number: int, values: Sequence[int] | None) -> Array:
+        """Class ids (H, W) of slice ``number`` of a mask's file; ``values`` as mask_values."""
+        return _as_ids(self._slice(file, number), file, values, self.ignore_index)
 
     def read_slice(self, file: str, number: int) -> Values:
         """Slice ``number`` of a volume's file as an image (H, W, in_channels)."""
