@@ -27,8 +27,11 @@ OUTPUTS = Path("outputs")
 @collects_failures
 def main(cfg: DictConfig) -> None:
     """Compare the cells under the names that ``cfg`` lists, or the values in a table."""
+    from segbench.report.compare.gate import judge, parse_gate  # SciPy takes a second to import
+
     missing, margin = check_missing(cfg.missing), _check_margin(cfg.margin)
     _check_unit(cfg)
+    gate = None if cfg.gate is None else parse_gate(str(cfg.gate))
     if cfg.input:
         from segbench.report.plain import compare_table
 
@@ -51,8 +54,14 @@ def main(cfg: DictConfig) -> None:
         command = f"name={shlex.quote(_as_option(names))}"
     comparison.command = f"python -m segbench compare {command}{_options(cfg)}"
     _write(comparison, OUTPUTS / joined(names) / "report")
-    if say_damaged(comparison):
-        sys.exit(1)
+    code = 1 if say_damaged(comparison) else 0
+    if gate is not None:
+        verdict, lines = judge(gate, comparison)
+        for line in lines:
+            say(line)
+        code = code or verdict
+    if code:
+        sys.exit(code)
 
 
 def joined(names: Sequence[str]) -> str:
