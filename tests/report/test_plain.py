@@ -1,5 +1,6 @@
 """Tables of scores from elsewhere."""
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def test_columns_in_any_order_and_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "head", "message"),
     [
-        (["a,b,1"], "algorithm,case,value", r"no column task; .*got algorithm, case, value"),
+        (["a,b,1"], "task,case,value", r"no column algorithm; .*got task, case, value"),
+        (["a,1"], "case,ours", r"no column algorithm, value; .*got case, ours"),
         (["t;a;b;1"], "task;algorithm;case;value", r"separated by semicolons, got task;algorithm"),
         (["t\ta\tb\t1"], "task\talgorithm\tcase\tvalue", "separated by tabs, .* by commas"),
         (["t,a,x,1,0", f"t,a,y,1,{10**30}"], SEEDED, r"line 3: seed='10+'; .* at most 18 digits"),
@@ -216,3 +218,77 @@ def test_a_case_has_one_group(group: str, message: str, tmp_path: Path) -> None:
     path = written(tmp_path, *rows, head="task,algorithm,case,value,group")
     with pytest.raises(DataError, match=message):
         compare_table(path)
+
+
+def test_a_column_for_each_algorithm_and_no_task(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0.5, 0.9, (30, 2))
+    long = [
+        f"scores,{name},c{k},{values[k, column]:.6f}"
+        for column, name in enumerate(("U-Net", "ours"))
+        for k in range(30)
+    ]
+    first = compare_table(written(tmp_path, *long), replicates=50)
+    wide = [f"c{k},{values[k, 0]:.6f},{values[k, 1]:.6f}" for k in range(30)]
+    second = compare_table(written(tmp_path, *wide, head="case,U-Net,ours"), replicates=50)
+    assert as_dict(first)["sections"] == as_dict(second)["sections"]
+    assert [section.data for section in second.sections] == ["scores"]
+    long = [row.partition(",")[2] for row in long]
+    third = compare_table(written(tmp_path, *long, head="algorithm,case,value"), replicates=50)
+    assert as_dict(third)["sections"] == as_dict(first)["sections"]
+    bad = [*wide, "c30,0.5,good"]
+    with pytest.raises(DataError, match="line 32: value='good'; expected a number"):
+        compare_table(written(tmp_path, *bad, head="case,U-Net,ours"), replicates=50)
+    twice = [*wide, "c3,0.5,0.6"]
+    with pytest.raises(DataError, match="line 32: .*case 'c3', seed 0 is already in line 5"):
+        compare_table(written(tmp_path, *twice, head="case,U-Net,ours"), replicates=50)
+
+
+def summary(folder: Path, counts: np.ndarray) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = [
+        {
+            "metrics": {
+                str(label): {"TP": int(tp), "FP": int(fp), "FN": int(fn), "Dice": 0, "IoU": 0}
+                for label, (tp, fp, fn) in enumerate(each, 1)
+            },
+            "prediction_file": f"/elsewhere/case_{k:03d}.nii.gz",
+            "reference_file": f"/elsewhere/labelsTr/case_{k:03d}.nii.gz",
+        }
+        for k, each in enumerate(counts)
+    ]
+    path = folder / "summary.json"
+    path.write_text(json.dumps({"metric_per_case": cases, "mean": {}}))
+    return path
+
+
+def test_summaries_of_nnu_net(segbench: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 100, (2, 25, 2, 3))
+    counts[:, 3, 1] = 0  # neither truth nor prediction has the label
+    files = [summary(tmp_path / name, each) for name, each in zip("ab", counts, strict=True)]
+    comparison = compare_table(files, replicates=50, score="dice")
+    assert [section.data for section in comparison.sections] == ["label 1", "label 2"]
+    for label, section in enumerate(comparison.sections):
+        assert section.images[0] == "case_000"
+        for entry in section.entries:
+            tp, fp, fn = counts["ab".index(entry.label), :, label].T
+            with np.errstate(invalid="ignore"):
+                np.testing.assert_allclose(entry.values[0], 2 * tp / (2 * tp + fp + fn))
+    assert np.isnan(comparison.sections[1].entries[0].values[0, 3])
+    listed = f"input=[{files[0]},{files[1]}]"
+    assert segbench("compare", listed, "score=dice") == 0
+    assert segbench("compare", listed, "score=assd") == 2
+    same = summary(tmp_path / "other" / "a", counts[1])
+    with pytest.raises(DataError, match="task 'label 1', algorithm 'a', case 'case_000' is in"):
+        compare_table([files[0], same], replicates=50)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{", '{"metric_per_case": []}', '{"metric_per_case": [{"metrics": {"1": 2}}]}'],
+)
+def test_what_is_no_summary_says_so(content: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(content)
+    with pytest.raises(DataError, match=r"summary\.json: (not a summary|no cases)"):
+        compare_table(tmp_path / "summary.json", replicates=50)

@@ -13,7 +13,7 @@ from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import listed_option
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError
-from segbench.names import as_folder_name
+from segbench.names import as_folder_name, user_path
 from segbench.records.cells import Cell, cell_folders, find_cells
 from segbench.report.compare.missing import Missing, check_missing
 from segbench.report.sections.comparison import Comparison
@@ -35,17 +35,20 @@ def main(cfg: DictConfig) -> None:
     if cfg.input:
         from segbench.report.plain import compare_table
 
-        table = Path(cfg.input)
-        as_folder_name(table.stem, "input")  # the name of the report's folder
+        tables = [user_path(name) for name in listed_option(cfg.input)]
+        stems = [each.parent.name if each.suffix == ".json" else each.stem for each in tables]
+        names = [as_folder_name(stem, "input") for stem in dict.fromkeys(stems)]
         comparison = compare_table(
-            table,
+            tables,
             cfg.lower_is_better,
             track=_track,
             missing=missing,
             margin=margin,
             by=None if cfg.by is None else str(cfg.by),
+            score=listed_option(cfg.score)[0],
         )
-        names, command = [table.stem], f"input={shlex.quote(str(table))}"
+        comparison.names = names
+        command = f"input={shlex.quote(_as_option([str(each) for each in tables]))}"
     else:
         names = [as_folder_name(name) for name in listed_option(cfg.name)]
         as_folder_name(joined(names))  # the name of the report's folder

@@ -1,6 +1,7 @@
-"""Compares scores in a CSV file with the columns task, algorithm, case and value."""
+"""Compares scores in CSV files, long or wide, and in summaries of nnU-Net."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from segbench.report.compare.subgroups import add_subgroups, subgroup_names
 from segbench.report.compare.words import TABLE
 from segbench.report.figures.registry import MOST
 from segbench.report.figures.track import Track, no_progress
+from segbench.report.nnunet import read_summary
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.statistics.means import seed_means
 
@@ -23,7 +25,7 @@ _MISSING = ["", "NA", "NaN", "nan"]
 
 
 def compare_table(
-    path: Path,
+    paths: Path | Sequence[Path],
     lower_is_better: bool = False,
     replicates: int = 5000,
     seed: int = 0,
@@ -31,13 +33,16 @@ def compare_table(
     missing: Missing = None,
     margin: float | None = None,
     by: str | None = None,
+    score: str = "iou",
 ) -> Comparison:
     """Compare the algorithms of a CSV file, with a section for each task.
 
     Args:
-        path: a CSV file with the columns ``COLUMNS`` in any order and case, and with ``seed`` if
+        paths: a CSV file with the columns ``COLUMNS`` in any order and case, and with ``seed`` if
             an algorithm has several runs, and ``group`` for the patient, slide or video that a case
-            comes from; an empty value or NA is a case without a score.
+            comes from; an empty value or NA is a case without a score. Without ``task`` the file is
+            one task; without ``algorithm`` and ``value`` each further column is an algorithm. Or a
+            ``summary.json`` of nnU-Net; or several files.
         lower_is_better: whether lower values are better.
         replicates: number of replicates of the bootstrap.
         seed: the seed of the bootstrap.
@@ -45,14 +50,16 @@ def compare_table(
         missing: as what a case counts that not every algorithm has a score of.
         margin: the largest difference that makes no difference in practice, for equivalence.
         by: what makes subgroups of cases: ``group``, or a CSV file with ``id`` and one column.
+        score: what is made from the counts of a ``summary.json``.
 
     Raises:
-        DataError: the file is missing or not such a table.
+        DataError: a file is missing or not such a table.
     """
-    table = read_table(path)
+    files = [paths] if isinstance(paths, Path) else list(paths)
+    table = _read_all(files, score)
     parts = list(table.groupby("task", sort=False))
     comparison = Comparison(
-        names=[path.stem],
+        names=[file.stem for file in files[:1]],
         score="value",
         rows=["algorithm"],
         columns=[],
@@ -79,6 +86,41 @@ def compare_table(
     return comparison
 
 
+def _read_all(files: Sequence[Path], score: str) -> pd.DataFrame:
+    """The tables of all files as one; a case that two of them name for one algorithm is refused."""
+    tables = [
+        read_summary(file, score) if file.suffix.lower() == ".json" else read_table(file)
+        for file in files
+    ]
+    for number, one in enumerate(tables):
+        for place, other in enumerate(tables[:number]):
+            common = one.merge(other, on=["task", "algorithm", "case", SEED])
+            if len(common):
+                row = common.iloc[0]
+                raise DataError(
+                    f"input={files[number]}: task {row['task']!r}, algorithm {row['algorithm']!r}, "
+                    f"case {row['case']!r} is in {files[place]} too; name the algorithms "
+                    "differently, or number the runs in a column seed"
+                )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _lengthened(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A table in the long form, from the wide one with a column for each algorithm."""
+    if "task" not in table.columns:
+        table = table.assign(task=path.stem)
+    if "case" not in table.columns or {"algorithm", "value"} & set(table.columns):
+        return table
+    fixed = [name for name in ("task", "case", SEED, GROUP) if name in table.columns]
+    algorithms = [name for name in table.columns if name not in fixed]
+    if len(algorithms) < 2:
+        return table
+    long = table.melt(fixed, algorithms, "algorithm", "value", ignore_index=False)
+    # rows of one line are numbered 0.0, 0.5 …, so that each has an index of its own
+    long.index += np.arange(len(algorithms)).repeat(len(table)) / len(algorithms)
+    return long.sort_index()
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """Read a table: names as text, values as numbers; the default of ``seed`` is 0.
 
@@ -101,7 +143,13 @@ def read_table(path: Path) -> pd.DataFrame:
         reason = " ".join(str(error).split())
         raise DataError(f"input={path}: cannot be read as CSV ({reason})") from error
     found = [str(name) for name in table.columns]
-    table.columns = pd.Index([name.strip().lower() for name in found])
+    known = {*COLUMNS, SEED, GROUP}
+    names = [name.strip() for name in found]
+    names = [name.lower() if name.lower() in known else name for name in names]
+    table.columns = pd.Index(names)
+    plain = isinstance(table.index, pd.RangeIndex)
+    if not table.columns.has_duplicates:
+        table = _lengthened(table, path)
     missing = [name for name in COLUMNS if name not in table.columns]
     for sign, word in ((";", "semicolons"), ("\t", "tabs")):
         if len(found) == 1 and sign in found[0]:
@@ -115,7 +163,7 @@ def read_table(path: Path) -> pd.DataFrame:
             f"input={path}: {what}; expected {', '.join(COLUMNS)} and, with several runs, {SEED}, "
             f"with patients or videos {GROUP}, separated by commas, got {', '.join(found)}"
         )
-    if not isinstance(table.index, pd.RangeIndex):  # pandas read the first fields as names of rows
+    if not plain:  # pandas read the first fields as names of rows
         raise DataError(f"input={path}: its rows have more fields than there are column names")
     table = table.fillna("").assign(**({} if SEED in table.columns else {SEED: "0"}))
     columns = [*COLUMNS, SEED, *([GROUP] if GROUP in table.columns else [])]
@@ -132,7 +180,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _line(row: object) -> int:
-    return int(str(row)) + 2  # counted from 1, below the column names
+    return int(float(str(row))) + 2  # counted from 1, below the column names
 
 
 def _check_names(table: pd.DataFrame, path: Path) -> None:
