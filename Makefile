@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test bench lint format tensorboard clean
+.PHONY: demo test bench lint format studies tensorboard clean
 
 demo: .venv/.installed
 	$(BIN)/python -m segbench -m name=demo model=unet_compact,segnet model.base_channels=8 \
@@ -27,6 +27,10 @@ lint: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+studies: .venv/.installed
+	@for folder in docs/studies/records/*/; do \
+	  $(BIN)/python -m segbench compare records="$$folder" || exit 1; done
 
 tensorboard: .venv/.installed
 	$(BIN)/tensorboard --logdir outputs

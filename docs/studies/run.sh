@@ -7,7 +7,7 @@ set -euo pipefail
 
 data=${1:?the folder of the data sets}
 shift
-records=$(cd "$(dirname "$0")" && pwd)/records
+here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
 steps=("$@")
 
@@ -16,18 +16,7 @@ sweep() {
     local name=$1
     shift
     "$python" -m segbench -m "name=$name" "data.root=$data" "$@"
-    keep "$name"
-}
-
-keep() {
-    local cell file
-    for cell in "outputs/$1"/*/; do
-        grep -qs '"status": "finished"' "$cell/run.json" || continue
-        mkdir -p "$records/$1/$(basename "$cell")"
-        for file in run.json scores.csv curves.csv split.json config.yaml; do
-            cp "$cell/$file" "$records/$1/$(basename "$cell")/"
-        done
-    done
+    "$python" "$here/keep.py" "outputs/$name" "$data" "$here/records"
 }
 
 wanted() {

@@ -101,3 +101,19 @@ def test_it_needs_no_torch(sweep: Path, tmp_path: Path) -> None:
         "sys.exit(code or 10 * ('torch' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=120).returncode == 0
+
+
+def test_records_that_lie_elsewhere(segbench: Run, sweep: Path, tmp_path: Path) -> None:
+    """Without weights, pictures and panels, as they are published."""
+    published = tmp_path / "docs" / "records" / "made"
+    for run in sweep.glob("*/run.json"):
+        target = published / run.parent.name
+        target.mkdir(parents=True)
+        for name in ("run.json", "scores.csv", "curves.csv", "split.json", "config.yaml"):
+            if (run.parent / name).is_file():
+                (target / name).write_bytes((run.parent / name).read_bytes())
+    assert segbench("compare", "name=made") == 0
+    table = (sweep / "report" / "table.md").read_text()
+    assert segbench("compare", f"records={published}") == 0
+    assert (sweep / "report" / "table.md").read_text() == table
+    assert segbench("compare", f"records={tmp_path}/no") == 1

@@ -49,6 +49,11 @@ def main(cfg: DictConfig) -> None:
         )
         comparison.names = names
         command = f"input={shlex.quote(_as_option([str(each) for each in tables]))}"
+    elif cfg.records is not None:
+        folders = [user_path(path) for path in listed_option(cfg.records)]
+        names = [as_folder_name(folder.resolve().name, "records") for folder in folders]
+        comparison = _compare(find_cells(folders), names, cfg, missing, margin)
+        command = f"records={shlex.quote(_as_option([str(each) for each in folders]))}"
     else:
         names = [as_folder_name(name) for name in listed_option(cfg.name)]
         as_folder_name(joined(names))  # the name of the report's folder
