@@ -32,6 +32,7 @@ def keep(cell: Path, data: Path, target: Path) -> None:
 
 
 def main(sweep: Path, data: Path, records: Path) -> None:
+    """Keep the finished cells of a sweep's folder."""
     for run in sorted(sweep.glob("*/run.json")):
         if json.loads(run.read_text(encoding="utf-8")).get("status") == "done":
             keep(run.parent, data, records / sweep.name / run.parent.name)
