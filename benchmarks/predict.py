@@ -15,7 +15,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from segbench.data.store.transforms import normalise
+from segbench.data.store.normalisation import imagenet
 from segbench.inference.files import Wanted, load, predict_files
 from segbench.inference.inputs import find_inputs
 from segbench.inference.masks import write_mask
@@ -54,7 +54,8 @@ def main(words: list[str]) -> None:
             for start in range(0, len(loaded), size)
         ]
         batches = [
-            normalise(torch.from_numpy(b).to(predictor.device).permute(0, 3, 1, 2)) for b in stacked
+            imagenet(3)(torch.from_numpy(b).to(predictor.device).permute(0, 3, 1, 2))
+            for b in stacked
         ]
         masks = [
             each.labels

@@ -12,7 +12,7 @@ from sklearn import metrics
 from tiny import only_cell
 
 from segbench.cell.task import resize_logits
-from segbench.data.store.transforms import normalise
+from segbench.data.store.normalisation import imagenet
 from segbench.records.record import read_record
 from segbench.types import predicted_labels
 
@@ -110,7 +110,7 @@ def test_scores_of_a_real_model_equal_scikit_learns(
     predictions, truths = [], []
     for batch in data.test_dataloader():
         with torch.inference_mode():
-            logits = network(normalise(batch["image"]))
+            logits = network(imagenet(3)(batch["image"]))
         for logit, mask, index in zip(logits, batch["original"], batch["index"], strict=True):
             labels = predicted_labels(resize_logits(logit[None], tuple(mask.shape)))[0]
             truth, prediction = mask.numpy().ravel(), labels.numpy().ravel()
