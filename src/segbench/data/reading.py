@@ -10,7 +10,7 @@ import numpy as np
 from segbench.data.decoding.channels import Values, decode_channels
 from segbench.data.decoding.files import read_file
 from segbench.data.decoding.opening import max_bytes
-from segbench.data.decoding.picture_facts import image_notices
+from segbench.data.decoding.picture_facts import image_notices, stored_as
 from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array
@@ -130,6 +130,20 @@ class CaseReader:
     def read_mask(self, content: bytes, file: Path) -> Array:
         """A mask as grey values (H, W) from a file's content; 1-bit files give 0 and 255."""
         return decode_mask(content, file, "L", **self.how)
+
+    def stored_as(self, case: Case, image: Values) -> str:
+        """Format and mode of a case's image, such as ``PNG RGB``; its suffix if that is unknown.
+
+        Args:
+            case: the case.
+            image: as it was read.
+        """
+        if case.image is None:
+            return "generated"
+        suffix = case.image.suffix.lstrip(".").upper()
+        if self.stores_values:
+            return f"{suffix}, {image.shape[2]} channels of {image.dtype}"
+        return stored_as(self.read_file(case.image)) or suffix
 
     @property
     def how(self) -> dict[str, Any]:

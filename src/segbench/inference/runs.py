@@ -270,6 +270,11 @@ def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Pr
     height, width = as_size(size) if size else data.size
     options |= {"normalisation": data.normalisation, "show": data.show_option}
     if data.patches:
+        if size:
+            raise ConfigError(
+                f"size={size}: {runs[0].folder.name} was trained on patches, so that pictures are "
+                "not resized but predicted window by window; give window=…, or leave it out"
+            )
         options["window"] = options.get("window") or data.patches.size
         options["scale"] = data.patches.scale
     return Predictor(networks, data.class_names, (height, width), data.in_channels, **options)

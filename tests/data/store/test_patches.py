@@ -188,6 +188,8 @@ def test_predict_gives_the_masks_that_were_scored(
         pair = (torch.from_numpy(each)[None] for each in (mask, truth(int(id_)).astype(np.int64)))
         counts = image_counts(*pair, num_classes=3)[0]
         np.testing.assert_array_equal(counts, rows[["tp", "fp", "fn"]])
+    assert segbench(*predict, "size=32") == 2  # pictures are not resized
+    assert segbench("check", *words[:4], "name=n") == 0
     assert segbench("evaluate", f"run={cell}") == 0
     again = next((cell.parent / "evaluations").glob("*/scores.csv"))
     pd.testing.assert_frame_equal(pd.read_csv(again, dtype={"id": str}), table)

@@ -11,7 +11,6 @@ import numpy as np
 from segbench.data.base import SegmentationDataModule
 from segbench.data.check.duplicates import Fingerprint, duplicate_problems, fingerprint
 from segbench.data.check.likely_groups import describe_groups, likely_groups
-from segbench.data.decoding.picture_facts import stored_as
 from segbench.data.faults import (
     EMPTY,
     Counts,
@@ -25,7 +24,6 @@ from segbench.data.faults import (
 )
 from segbench.data.splitting import CaseFacts
 from segbench.data.store.prepared import Case
-from segbench.data.store.transforms import Values
 from segbench.errors import DataError, SegbenchError
 
 Parts = Mapping[str, Sequence[int]]
@@ -126,7 +124,7 @@ def check_case(data: SegmentationDataModule, case: Case) -> CheckedCase:
     """Read one case; an error becomes a problem of the case and does not end the check."""
     try:
         decoded = data.read(case)
-        stored = _stored_as(data, case, decoded.image)
+        stored = data.stored_as(case, decoded.image)
     except Exception as error:  # decoders raise many kinds of errors for damaged files
         text = str(error)
         file = next((f for f in case.files if text.startswith(f)), (*case.files, case.id)[0])
@@ -142,17 +140,6 @@ def check_case(data: SegmentationDataModule, case: Case) -> CheckedCase:
         decoded.notes,
         [[band.min(), band.max()] for band in np.moveaxis(decoded.image, 2, 0)],
     )
-
-
-def _stored_as(data: SegmentationDataModule, case: Case, image: Values) -> str:
-    """Format and mode of a case's image, or its suffix if the format is unknown."""
-    if case.image is None:
-        return "generated"
-    if data.stores_values:
-        return (
-            f"{case.image.suffix.lstrip('.').upper()}, {image.shape[2]} channels of {image.dtype}"
-        )
-    return stored_as(data.read_file(case.image)) or case.image.suffix.lstrip(".").upper()
 
 
 def missing_classes(

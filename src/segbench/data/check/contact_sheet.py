@@ -10,7 +10,8 @@ from segbench.colours import IGNORED, class_colour
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.display import displayed
 from segbench.data.store.loading import Augment, ScaledAugment
-from segbench.data.store.prepared import Case
+from segbench.data.store.patches import padded
+from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array, Values, resize_image, resize_mask
 from segbench.text.escape import visible
 
@@ -35,7 +36,7 @@ def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Im
     tiles: list[tuple[Array, str]] = []
     for index in (indices[i] for i in chosen):
         decoded = data.read(cases[index])
-        image, mask = resize_image(decoded.image, data.size), resize_mask(decoded.mask, data.size)
+        image, mask = _as_trained(data, decoded)
         augment = data.augment
         if augment is not None and data.stores_values:
             augment = _scaled(augment, image)
@@ -45,6 +46,20 @@ def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Im
             tile = outlined(shown, labels, data.num_classes, data.ignore_index)
             tiles.append((tile, caption))
     return draw_grid(tiles, data.class_names)
+
+
+def _as_trained(data: SegmentationDataModule, decoded: Decoded) -> tuple[Values, Array]:
+    """The image and mask of a case at the network's size; of patches one in the middle."""
+    if data.patches is None:
+        return resize_image(decoded.image, data.size), resize_mask(decoded.mask, data.size)
+    height, width = (max(1, round(side * data.patches.scale)) for side in decoded.mask.shape)
+    image = resize_image(decoded.image, (height, width))
+    mask = resize_mask(decoded.mask, (height, width))
+    top, left = (
+        max(0, side - part) // 2 for side, part in zip(mask.shape, data.patches.size, strict=True)
+    )
+    inside = slice(top, top + data.patches.size[0]), slice(left, left + data.patches.size[1])
+    return padded(image[inside], mask[inside], data.patches.size, data.ignore_index)
 
 
 def _scaled(augment: Augment, image: Values) -> Augment:

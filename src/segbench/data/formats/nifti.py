@@ -122,6 +122,10 @@ class NIfTIDataModule(SegmentationDataModule):
         grey = (values.astype(np.float32) - low) * (255 / (high - low))
         return np.ascontiguousarray(grey.round().clip(0, 255), np.uint8)
 
+    def stored_as(self, case: Case, image: Values) -> str:
+        """The format and type of a volume's file; the header alone is read."""
+        return f"NIfTI {_header(case.files[0]).get_data_dtype()}"
+
     def count_slices(self, file: str) -> int:
         """The number of slices of a volume's file."""
         return int(_header(file).shape[self.axis])
