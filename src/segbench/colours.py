@@ -1,5 +1,7 @@
 """The colours of classes in all pictures and figures."""
 
+from functools import cache
+
 # Palette of Okabe and Ito, which colour-blind people can distinguish; background first.
 PALETTE = (
     (0x00, 0x00, 0x00),
@@ -12,8 +14,38 @@ PALETTE = (
     (0xCC, 0x79, 0xA7),
 )
 IGNORED = (0x80, 0x80, 0x80)
+Colour = tuple[int, int, int]
+_APART = 90  # the least distance of a further colour from those above, in units of 0 to 255
 
 
-def class_colour(label: int) -> tuple[int, int, int]:
-    """Red, green and blue (0 to 255) of a class; black is background, seven others repeat."""
-    return PALETTE[(label - 1) % (len(PALETTE) - 1) + 1] if label else PALETTE[0]
+def class_colour(label: int) -> Colour:
+    """Red, green and blue (0 to 255) of a class, 0 to 254; no two classes share a colour.
+
+    After the palette come the colours of Glasbey et al. (2007), each as unlike those before it as
+    possible, from the package colorcet, without those that are near the palette's.
+    """
+    return PALETTE[label] if label < len(PALETTE) else _further()[label - len(PALETTE)]
+
+
+@cache
+def _further() -> list[Colour]:
+    from colorcet import glasbey_bw_minc_20  # takes a third of a second to import, and few need it
+
+    found: list[Colour] = []
+    for red, green, blue in glasbey_bw_minc_20:  # each 0 to 1
+        found.append((round(255 * red), round(255 * green), round(255 * blue)))
+    near = {colour for colour in found if any(_distance(colour, p) < _APART for p in _TAKEN)}
+    apart = [colour for colour in found if colour not in near]
+    rest = [colour for colour in found if colour in near and colour not in _TAKEN]
+    return [*apart, *rest]
+
+
+_TAKEN = (*PALETTE, IGNORED)
+
+
+def _distance(one: Colour, other: Colour) -> float:
+    """How unlike two colours are, with the eye's weights of red, green and blue ("redmean")."""
+    red = (one[0] + other[0]) / 2
+    weights = 2 + red / 256, 4.0, 2 + (255 - red) / 256
+    pairs = zip(weights, one, other, strict=True)
+    return float(sum(weight * (a - b) ** 2 for weight, a, b in pairs) ** 0.5)

@@ -1,5 +1,6 @@
 """Logs the same few val images to TensorBoard each epoch, with truth and prediction."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -45,31 +46,39 @@ class SampleImages(Callback):
         images = images[:, list(bands)] if bands else images
         height, width = batch["mask"].shape[1:]  # a small whole picture is padded
         images = images[:, :, :height, :width].float()
-        grid = _grid(images, batch["mask"], outputs)
+        num_classes = getattr(trainer.datamodule, "num_classes", 255)  # type: ignore[attr-defined]
+        grid = _grid(images, batch["mask"], outputs, num_classes)
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 
 
-def _grid(images: Tensor, masks: Tensor, labels: Tensor) -> Tensor:
+def _grid(images: Tensor, masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """One picture (3, H, W) in [0, 1]; each row shows input, truth and prediction.
 
     Args:
         images: (N, C, H, W), normalised.
         masks: (M, H, W) class ids, M >= N.
         labels: (M, H, W) predicted class ids.
+        num_classes: number of classes.
     """
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     shown = ((images - low) / (high - low).clamp(min=1e-6)).cpu()
     shown = shown[:, :3] if shown.shape[1] >= 3 else shown[:, :1].expand(-1, 3, -1, -1)
     rows = zip(shown, masks.cpu(), labels.cpu(), strict=False)
-    tiles = [tile for image, mask, label in rows for tile in (image, _paint(mask), _paint(label))]
+    tiles = []
+    for image, mask, label in rows:
+        tiles += [image, _paint(mask, num_classes), _paint(label, num_classes)]
     grid: Tensor = make_grid(torch.stack(tiles), nrow=3, padding=2)
     return grid
 
 
-_PALETTE = torch.tensor([class_colour(label) for label in range(255)] + [IGNORED]) / 255
+@cache
+def _palette(num_classes: int) -> Tensor:
+    """Colours (256, 3) in [0, 1] of class ids; of what is no class that of ignored pixels."""
+    colours = [class_colour(label) for label in range(num_classes)]
+    return torch.tensor([*colours, *[IGNORED] * (256 - num_classes)]) / 255
 
 
-def _paint(labels: Tensor) -> Tensor:
+def _paint(labels: Tensor, num_classes: int) -> Tensor:
     """Class ids (H, W) as colours (3, H, W) in [0, 1]."""
-    return _PALETTE[labels.long()].permute(2, 0, 1)
+    return _palette(num_classes)[labels.long()].permute(2, 0, 1)

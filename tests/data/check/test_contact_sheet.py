@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segbench.colours import IGNORED, PALETTE, class_colour
+from segbench.colours import IGNORED, class_colour
 from segbench.data.check import contact_sheet as sheets
 from segbench.data.check.contact_sheet import contact_sheet, draw_grid, outlined
 from segbench.data.store.transforms import Array
@@ -87,9 +87,3 @@ def test_long_names_do_not_run_into_the_next() -> None:
     sheet = np.asarray(draw_grid(tiles, ["background", "cell"]))
     assert (sheet[45:60, 70:] == 255).all()
     assert (sheet[45:60, :60] < 255).any()
-
-
-def test_colours_differ_and_none_of_the_foreground_is_black() -> None:
-    assert len(set(PALETTE)) == 8
-    assert class_colour(0) == (0, 0, 0)
-    assert [class_colour(k) for k in range(1, 15)] == [*PALETTE[1:], *PALETTE[1:]]
