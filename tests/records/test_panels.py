@@ -41,3 +41,19 @@ def test_a_sheet_of_any_size_and_channels(tmp_path: Path) -> None:
     panels.write_panels(tmp_path / "sheet.png", rows, ("a", "b", "c", "d"))
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (4 * 262 + 6, 22 + 2 * 284)
+
+
+def test_a_legend_names_every_class_within_the_sheet(tmp_path: Path) -> None:
+    tile = np.zeros((20, 30, 3), np.uint8)
+    names = [f"class number {k}" for k in range(30)]
+    panels.write_panels(tmp_path / "with.png", [("row", [tile, tile])], ("a", "b"), names)
+    panels.write_panels(tmp_path / "without.png", [("row", [tile, tile])], ("a", "b"))
+    with Image.open(tmp_path / "with.png") as sheet, Image.open(tmp_path / "without.png") as plain:
+        assert sheet.width == plain.width
+        legend = np.asarray(sheet)[plain.height :]
+        for label in range(len(names)):
+            swatch = (legend == panels.class_colour(label)).all(axis=2)
+            assert swatch.sum() >= 13 * 13, label
+        assert [row[0].shape for row in panels.cut_panels(sheet)] == [
+            row[0].shape for row in panels.cut_panels(plain)
+        ]

@@ -67,7 +67,7 @@ def draw_panels(
         panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
     heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
-    write_panels(folder / PANELS, rows, heads)
+    write_panels(folder / PANELS, rows, heads, data.class_names)
 
 
 def keep_pictures(

@@ -62,9 +62,11 @@ class Sheets:
 
     Args:
         output: the folder of the masks, in which the sheets' folder is created.
+        class_names: background first, for the sheets' legends.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, class_names: Sequence[str] = ()) -> None:
+        self._names = class_names
         self._folder, self._rows, self._count = output / FOLDERS["show"], list[Row](), 0
 
     def add(self, row: Row) -> None:
@@ -78,7 +80,7 @@ class Sheets:
         if self._rows:
             self._count += 1
             path = self._folder / f"sheet-{self._count:03d}.png"
-            write_panels(path, self._rows, ("picture", "mask", "overlay"))
+            write_panels(path, self._rows, ("picture", "mask", "overlay"), self._names)
             self._rows = []
 
 
@@ -105,7 +107,7 @@ def predict_files(
     )  # windows are for huge pictures
     groups = [inputs[start : start + size] for start in range(0, len(inputs), size)]
     beside = predictor.device.type != "cpu"
-    sheets = Sheets(wanted.output)
+    sheets = Sheets(wanted.output, predictor.class_names)
     with ThreadPoolExecutor(available_cores()) as pool:
 
         def read_all(group: Sequence[Input]) -> list[Future[Loaded]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,7 +91,10 @@ def draw_panel(
 
 
 def write_panels(
-    path: Path, rows: Sequence[tuple[str, Sequence[Picture]]], heads: Sequence[str]
+    path: Path,
+    rows: Sequence[tuple[str, Sequence[Picture]]],
+    heads: Sequence[str],
+    class_names: Sequence[str] = (),
 ) -> None:
     """Write rows of pictures as one PNG, which includes the pictures' positions.
 
@@ -98,11 +102,18 @@ def write_panels(
         path: the PNG to write.
         rows: for each row its caption and its pictures (H, W, 3).
         heads: the titles of the columns.
+        class_names: background first, for a legend at the end; empty: no legend.
     """
     width = len(heads) * (SIDE + GAP) + GAP
     height = CAPTION + len(rows) * (SIDE + GAP + CAPTION)
-    sheet = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    font = ImageFont.load_default(14)
+    legend = _placed(class_names, width, font)
+    below = (legend[-1][1] + CAPTION + GAP) if legend else 0
+    sheet = Image.new("RGB", (width, height + below), "white")
+    draw = ImageDraw.Draw(sheet)
+    for label, (x, y, name) in enumerate(legend):
+        draw.rectangle((x, height + y + 4, x + 12, height + y + 16), class_colour(label))
+        draw.text((x + 18, height + y + 2), name, "black", font)
     for column, head in enumerate(heads):
         draw.text((GAP + column * (SIDE + GAP), 3), visible(head), "black", font)
     boxes: list[list[Box]] = [[] for _ in rows]
@@ -118,6 +129,19 @@ def write_panels(
     with atomic_write(path) as temporary:
         # 4 % larger than at level 6, in half the time
         sheet.save(temporary, "PNG", compress_level=3, pnginfo=known)
+
+
+def _placed(names: Sequence[str], width: int, font: Any) -> list[tuple[int, int, str]]:
+    """Left, top and text of each entry of a legend, line by line; the first is at the top."""
+    found, x, y = [], GAP, 0
+    for name in names:
+        text = visible(name)
+        needed = 34 + round(font.getlength(text))
+        if x > GAP and x + needed > width:
+            x, y = GAP, y + CAPTION
+        found.append((x, y, text))
+        x += needed
+    return found
 
 
 def cut_panels(sheet: Image.Image) -> list[list[Picture]]:
