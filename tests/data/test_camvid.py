@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_data import CHECKOUT, picture, save
+from made_data import picture, save
 
 from segbench.config.build import build
 from segbench.config.registry import compose
 from segbench.data.camvid import CamVidDataModule
+from segbench.data.layouts.proposals import propose
 
 DRIVES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
-REAL = CHECKOUT / "data" / "CamVid"
 
 
 def camvid(*words: str) -> CamVidDataModule:
@@ -54,9 +54,8 @@ def test_the_published_split_and_whole_drives(
     assert "0001TP" in capsys.readouterr().out  # a notice: the published split cuts drives
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real samples are not there")
-def test_the_real_frames_are_split_by_drive() -> None:
-    data = camvid("data=camvid_drives", f"data.root={REAL.parent}")
+def test_the_real_frames_are_split_by_drive(real_samples: Path) -> None:
+    data = camvid("data=camvid_drives", f"data.root={real_samples}")
     data.look()
     parts = data.make_parts(data.cases)
     found = {
@@ -65,3 +64,10 @@ def test_the_real_frames_are_split_by_drive() -> None:
     }
     assert sum(len(counts) for counts in found.values()) == len(DRIVES)
     assert sum(sum(counts.values()) for counts in found.values()) == 701
+
+
+def test_check_proposes_what_reads_the_real_frames(real_samples: Path) -> None:
+    found = propose(real_samples / "CamVid")
+    assert found is not None
+    assert (found.images, found.masks, found.count) == ("<part>/*.jpg", "<part>annot/*.png", 701)
+    assert found.values.kind == "class ids 0 to 11"
