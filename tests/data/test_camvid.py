@@ -12,6 +12,7 @@ from segbench.config.build import build
 from segbench.config.registry import compose
 from segbench.data.camvid import CamVidDataModule
 from segbench.data.layouts.proposals import propose
+from segbench.errors import DataError
 
 DRIVES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
 
@@ -64,6 +65,13 @@ def test_the_real_frames_are_split_by_drive(real_samples: Path) -> None:
     }
     assert sum(len(counts) for counts in found.values()) == len(DRIVES)
     assert sum(sum(counts.values()) for counts in found.values()) == 701
+
+
+def test_without_the_data_it_says_where_to_get_them(tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere" / "a.png", picture(0))
+    data = camvid("data=camvid", f"data.root={tmp_path}")
+    with pytest.raises(DataError, match="train: no such folder; get CamVid in the layout"):
+        data.look()
 
 
 def test_check_proposes_what_reads_the_real_frames(real_samples: Path) -> None:

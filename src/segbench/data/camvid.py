@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from segbench.data.base import SegmentationDataModule
 from segbench.data.folder import FolderDataModule
 from segbench.data.splits import Part
+from segbench.data.store.prepared import Case
+from segbench.errors import DataError
 
 
 class CamVidDataModule(FolderDataModule):
@@ -30,6 +32,14 @@ class CamVidDataModule(FolderDataModule):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+
+    def find_cases(self) -> list[Case]:
+        """A case for each frame; its id is the part's folder, a slash, and the frame's name."""
+        root = self.find_root()
+        missing = [name for name in ("train", "trainannot") if not (root / name).is_dir()]
+        if missing:
+            raise DataError(f"{root / missing[0]}: no such folder; {self.source}")
+        return super().find_cases()
 
     def named_split(self, name: str) -> Mapping[str, Part]:
         """For ``published``: the parts in whose folders the frames are."""

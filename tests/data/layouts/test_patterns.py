@@ -102,6 +102,16 @@ def test_a_part_in_the_middle_and_in_the_name(tmp_path: Path) -> None:
     assert sorted(ids["train"] + ids["val"]) == [f"training/{k:02d}" for k in range(4)]
 
 
+def test_only_folders_that_may_match_are_searched(tmp_path: Path) -> None:
+    for k, part in enumerate(("train", "val", "test")):
+        save(tmp_path / f"x_{part}" / "in" / "a.png", picture(k))
+        save(tmp_path / f"y_{part}" / "a.png", box(k))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "gone.png").symlink_to(tmp_path / "nowhere.png")  # would be a fault
+    data = ready(tmp_path, images="x_<part>/in/*", masks="y_<part>/*", **TWO)
+    assert [case.id for case in data.cases] == ["test/a", "train/a", "val/a"]
+
+
 def test_voc_takes_the_listed_cases_alone(tmp_path: Path) -> None:
     for k in range(9):
         save(tmp_path / "JPEGImages" / f"2007_{k}.jpg", picture(k))

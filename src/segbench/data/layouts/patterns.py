@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from segbench.data.decoding.files import SUFFIXES, OnFault, find_pictures
+from segbench.data.decoding.files import SUFFIXES, OnFault, find_pictures, is_folder, scan
 from segbench.errors import ConfigError, DataError
 
 # Folders that are parts of the split, by their names in lower case.
@@ -57,6 +57,17 @@ class Pattern:
         parts = self.text.split("/")
         varies = next(k for k, part in enumerate(parts) if "*" in part or PART in part)
         return "/".join(parts[:varies])
+
+    def folders(self, root: Path) -> list[str]:
+        """The folders below ``root`` in which files may match, which are all that is searched."""
+        fixed = root / self.folder
+        rest = self.text[len(self.folder) :].lstrip("/").split("/")
+        if len(rest) == 1 or "*" in rest[0]:
+            return [str(fixed)]
+        before, _, after = rest[0].partition(PART)
+        found = re.compile(f"{re.escape(before)}(?i:{_ANY_PART}){re.escape(after)}")
+        entries = [entry for entry in scan(fixed) if found.fullmatch(entry.name)]
+        return [entry.path for entry in entries if is_folder(entry)]
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -138,7 +149,12 @@ def find_files(
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; {pattern.option}={pattern.text} names it")
     found: dict[Key, str] = {}
-    for file in find_pictures(folder, on_fault, suffixes):
+    files = [
+        file
+        for inside in pattern.folders(root)
+        for file in find_pictures(inside, on_fault, suffixes)
+    ]
+    for file in files:
         key = pattern.match(Path(file).relative_to(root).as_posix())
         if key is None:
             continue
