@@ -71,6 +71,12 @@ def test_every_command(
     assert segbench("evaluate", f"run={cell}") == 0
     again = next((cell.parent / "evaluations").glob("*/scores.csv"))
     pd.testing.assert_frame_equal(pd.read_csv(again, dtype=str), scores)
+    other = ("evaluate", f"run={cell}", "data=folder", f"data.root={root}", "part=all")
+    assert segbench(*other, "data.class_names=[background,foreground]", "name=o") == 0
+    whole = next((tmp_path / "outputs" / "o" / "evaluations").glob("*/scores.csv"))
+    both = pd.read_csv(whole, dtype=str).merge(scores, on=["id", "class"])
+    assert len(both) == len(scores)
+    assert (both["tp_x"] == both["tp_y"]).all()
     assert segbench("predict", f"run={cell}", f"input={root}/images", "overlay=true") == 0
     masks = sorted(tmp_path.glob("masks/*.png"))
     assert len(masks) == 10

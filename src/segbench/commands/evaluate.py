@@ -25,6 +25,9 @@ from segbench.records.weight_files import HASH, is_source
 from segbench.text.screen import console, say
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
+# Options of the data set that are those of training, whatever other data are scored.
+_READING = ("in_channels", "normalize")
+_SIZES = ("size", "patch", "scale")
 PARTS = ("test", "val", "train", "all")
 # The options of a cell's trainer that an evaluation keeps, because they change its numbers.
 _PRECISIONS = ("auto", "64-true", "32-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed")
@@ -129,17 +132,18 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
     Args:
         runs: the cells to evaluate.
         asked: the config of the command line.
-        keep_size: whether images are resized to the size of training. The number of channels is
-            always that of training.
+        keep_size: whether images are resized to the size of training, or predicted by its patches.
+            Channels and normalisation are always those of training.
     """
     cfg = runs[0].config.copy()
     for group in ("data", "model", "trainer"):
         cfg[group] = OmegaConf.to_container(asked[group], resolve=True)
     if is_source(cfg.model.get("weights")):  # the run's own weights replace them
         cfg.model.weights = None
-    cfg.data.in_channels = runs[0].config.data.in_channels
-    if keep_size:
-        cfg.data.size = runs[0].config.data.size
+    trained = runs[0].config.data
+    for name in (*_READING, *(_SIZES if keep_size else ())):
+        if name in trained:
+            OmegaConf.update(cfg.data, name, trained[name], force_add=True)
     members = [_digest(run) for run in runs]
     cfg.evaluation = {"runs": members, "part": asked.part, "tta": asked.tta}
     if asked.threshold is not None:

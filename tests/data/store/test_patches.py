@@ -193,3 +193,9 @@ def test_predict_gives_the_masks_that_were_scored(
     assert segbench("evaluate", f"run={cell}") == 0
     again = next((cell.parent / "evaluations").glob("*/scores.csv"))
     pd.testing.assert_frame_equal(pd.read_csv(again, dtype={"id": str}), table)
+    other = ("evaluate", f"run={cell}", "data=folder", f"data.root={root}", "part=all", "name=o")
+    assert segbench(*other, words[2]) == 0
+    whole = next((tmp_path / "outputs" / "o" / "evaluations").glob("*/scores.csv"))
+    both = pd.read_csv(whole, dtype={"id": str}).merge(table, on=["id", "class"])
+    assert len(both) == len(table)
+    assert (both["tp_x"] == both["tp_y"]).all()
