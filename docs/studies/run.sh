@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the studies of docs/studies.md and copies their records to docs/studies/records.
+# Repeats the studies that conf/experiment names, and copies their records to docs/studies/records.
 #   bash docs/studies/run.sh DATA [STUDY …]     (all studies, if none is named)
 # DATA holds dsb2018, ph2, oxford-iiit-pet. Every sweep resumes: run the same command again after an
 # interruption, or when the records of finished cells are wanted before the end.

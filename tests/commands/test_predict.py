@@ -13,7 +13,7 @@ from PIL import Image
 
 import segbench as package
 from segbench.inference.inputs import find_inputs
-from segbench.inference.predictor import as_pixels
+from segbench.inference.pixels import as_pixels
 
 Run = Callable[..., int]
 RNG = np.random.default_rng(0)

@@ -90,7 +90,10 @@ def test_a_folder_of_true_masks_without_a_data_set(
     made = ["score", f"pred={tmp_path}/found", f"truth={root}/masks", "name=mine", "model=otsu"]
     made += ["data.class_names=[background,cell]", "data.group='^[^_]+'"]
     assert segbench(*made) == 1
-    assert "the value 255, no class id; give pred_values=[0,255]" in capsys.readouterr().err
+    assert (
+        "the label 255, where classes are 0 to 1; pred_values=[…] gives the grey value"
+        in capsys.readouterr().err
+    )
     assert segbench(*made, "pred_values=[0,255]") == 0
     (folder,) = (tmp_path / "outputs" / "mine").glob("otsu-*")
     table = pd.read_csv(folder / "scores.csv")
@@ -99,6 +102,12 @@ def test_a_folder_of_true_masks_without_a_data_set(
     assert segbench(*made, "pred_values=[0,255]") == 0
     assert "scored already" in capsys.readouterr().out
     assert segbench("compare", "name=mine") == 0
+    # the same masks in another folder are the same run
+    (tmp_path / "found").rename(tmp_path / "moved")
+    moved = [f"pred={tmp_path}/moved", *made[2:], "pred_values=[0,255]"]
+    assert segbench("score", *moved) == 0
+    assert "scored already" in capsys.readouterr().out
+    assert segbench("score", *moved, "-m") == 2
 
 
 def test_nothing_is_scored_on_fewer_images(

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from segbench.data.store.prepared import Case, Decoded, Prepared, prepare_on_disk
+from segbench.data.store.on_disk import prepare_on_disk
+from segbench.data.store.prepared import Case, Decoded, Prepared
+from segbench.data.store.preparing import Form
 
 CASES = [Case(f"{k:02d}") for k in range(20)]
-SHAPE = (8, 10, 3)
+FORM = Form(3, (8, 10))
 
 
 def read(case: Case) -> Decoded:
@@ -24,4 +26,4 @@ def quiet(items: Iterable[Any], total: int) -> Iterable[Any]:
 
 
 def prepare(folder: Path, read: Callable[[Case], Decoded] = read) -> Prepared:
-    return prepare_on_disk(folder, CASES, read, SHAPE, quiet)
+    return prepare_on_disk(folder, CASES, read, FORM, quiet)

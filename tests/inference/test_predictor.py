@@ -15,7 +15,8 @@ from segbench.data.store.normalisation import imagenet
 from segbench.data.store.transforms import resize_image
 from segbench.errors import ConfigError, DataError
 from segbench.inference.averaging import Averaged, mean_logits
-from segbench.inference.predictor import Predictor, as_pixels
+from segbench.inference.pixels import as_pixels
+from segbench.inference.predictor import Predictor
 from segbench.models.unet import UNet
 from segbench.types import predicted_labels, probabilities
 

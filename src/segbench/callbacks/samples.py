@@ -41,13 +41,13 @@ class SampleImages(Callback):
         boards = [each for each in trainer.loggers if isinstance(each, TensorBoardLogger)]
         if batch_idx or not self.count or not boards:
             return
-        bands = getattr(getattr(trainer, "datamodule", None), "bands", None)
+        data = getattr(trainer, "datamodule", None)
+        bands = getattr(data, "bands", None)
         images = batch["image"][: self.count]
         images = images[:, list(bands)] if bands else images
         height, width = batch["mask"].shape[1:]  # a small whole picture is padded
         images = images[:, :, :height, :width].float()
-        num_classes = getattr(trainer.datamodule, "num_classes", 255)  # type: ignore[attr-defined]
-        grid = _grid(images, batch["mask"], outputs, num_classes)
+        grid = _grid(images, batch["mask"], outputs, getattr(data, "num_classes", 255))
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 

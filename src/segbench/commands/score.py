@@ -32,6 +32,8 @@ _SHOWN = 8  # names in a notice
 
 def main() -> None:
     """Score the masks in the folder ``pred``."""
+    if {"-m", "--multirun"} & set(sys.argv):
+        raise ConfigError("score takes no -m; give a command for each folder of masks")
     sys.argv[1:] = [
         f"named.{each}" if each.startswith(("model=", "loss=")) else each for each in sys.argv[1:]
     ]
@@ -61,7 +63,8 @@ def _score(cfg: DictConfig) -> None:
     choices |= {"loss": str(loss)} if loss is not None else {}
     record: Record = {"status": "done", "error": None, "choices": choices, "seed": cfg.seed}
     record |= {"part": scored.part, "scored": {"pred": str(cfg.pred)}, "notes": []}
-    record["hash"] = _digest([record, scored.split, predictions.digest(scored.ids)])
+    facts = [choices, cfg.seed, scored.part, scored.split, predictions.digest(scored.ids)]
+    record["hash"] = _digest(facts)  # where the masks lie makes no difference
     name = f"{model}-s{cfg.seed}-{record['hash']}".replace("/", "_")
     folder = Path("outputs") / as_folder_name(cfg.name) / as_folder_name(name)
     if is_done(folder) and not cfg.overwrite:

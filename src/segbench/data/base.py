@@ -38,15 +38,10 @@ from segbench.data.store.loading import (
     processes_for,
 )
 from segbench.data.store.normalisation import Normalisation, fit
+from segbench.data.store.on_disk import VERSION, prepare_on_disk
 from segbench.data.store.patches import PatchCases, WholeCases
-from segbench.data.store.prepared import (
-    VERSION,
-    Case,
-    Decoded,
-    Prepared,
-    prepare_in_memory,
-    prepare_on_disk,
-)
+from segbench.data.store.prepared import Case, Decoded, Prepared
+from segbench.data.store.preparing import Form, prepare_in_memory
 from segbench.data.store.processes import BatchLoader, make_loader
 from segbench.data.store.transforms import Array, Values, resize_image
 from segbench.errors import ConfigError, DataError, SegbenchError
@@ -238,17 +233,21 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         if self._prepared is not None:
             return
         self.look()
-        shape = (*self.size, self.in_channels)
-        kind = "<f4" if self.stores_values else "|u1"
         read = self._read_checked
-        scale = self.patches.scale if self.patches else None
         if not any(case.files for case in self.cases):  # generated images are not stored
-            self._prepared = prepare_in_memory(self.cases, read, shape, self._track, kind, scale)
+            self._prepared = prepare_in_memory(self.cases, read, self._form, self._track)
             return
         code = source_digest(type(self), SegmentationDataModule)
         key = digest_of([VERSION, self.options(), code, self.contents.digest])
         folder = self.cache_folder() / f"{type(self).__name__.lower()}-{key}"
-        self._prepared = prepare_on_disk(folder, self.cases, read, shape, self._track, kind, scale)
+        self._prepared = prepare_on_disk(folder, self.cases, read, self._form, self._track)
+
+    @property
+    def _form(self) -> Form:
+        kind = "<f4" if self.stores_values else "|u1"
+        if self.patches:
+            return Form(self.in_channels, None, self.patches.scale, kind)
+        return Form(self.in_channels, self.size, kind=kind)
 
     def look(self) -> str:
         """Find the cases and split them, without decoding.

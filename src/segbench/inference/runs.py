@@ -246,11 +246,25 @@ def check_alike(runs: Sequence[Run], size: object = None) -> None:
                     f"run: an ensemble's {label} must be the same; {first.folder.name} has {one}, "
                     f"{run.folder.name} {other}{tail}"
                 )
+        one, other = (_patches(each) for each in (first, run))
+        if one != other:
+            raise ConfigError(
+                f"run: an ensemble's patches must be the same; {first.folder.name} has {one}, "
+                f"{run.folder.name} {other}"
+            )
         if first.data.normalisation != run.data.normalisation:
             raise ConfigError(
                 f"run: an ensemble's normalisation must be the same; that of {run.folder.name} "
                 f"differs from that of {first.folder.name} (data.normalize, or another train part)"
             )
+
+
+def _patches(run: Run) -> str:
+    """The size and scale of a cell's patches, in words."""
+    found = run.data.patches
+    if found is None:
+        return "none"
+    return f"{found.size[0]} x {found.size[1]} at scale {found.scale:g}"
 
 
 def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Predictor":

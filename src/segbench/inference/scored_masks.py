@@ -14,7 +14,6 @@ from segbench.cell.keeping import keep_pictures, noted
 from segbench.cell.scoring import write_scores
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures
-from segbench.data.decoding.pictures import decode_mask
 from segbench.data.formats.nifti import NIfTIDataModule
 from segbench.data.layouts.patterns import VOLUMES
 from segbench.data.mask_files import check_values, read_ids
@@ -95,8 +94,6 @@ class Predictions:
         else:
             content = self.data.read_file(file)
             how: dict[str, Any] = {"upright": False, "max_pixels": self.data.max_pixels}
-            if self.values is None and self.data.num_classes == 2:
-                _refuse_black_and_white(decode_mask(content, file, None, **how), file)
             labels = read_ids(content, file, self.values, None, self.data.ignore_index, **how)
         if labels.max(initial=0) >= self.data.num_classes:
             raise DataError(
@@ -104,11 +101,6 @@ class Predictions:
                 f"{self.data.num_classes - 1}; pred_values=[…] gives the grey value of each class"
             )
         return labels
-
-
-def _refuse_black_and_white(stored: Array, file: Path) -> None:
-    if stored.dtype != bool and stored.max(initial=0) == 255:
-        raise DataError(f"{file}: the value 255, no class id; give pred_values=[0,255]")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 import torch
 from made_data import module, picture, save
+from made_run import make_run
 from PIL import Image
 from tiny import only_cell
 
+from segbench import load
 from segbench.data.folder import FolderDataModule
 from segbench.data.store.patches import PatchOptions, WholeCases, padded
 from segbench.data.store.ragged import Ragged
@@ -199,3 +201,29 @@ def test_predict_gives_the_masks_that_were_scored(
     both = pd.read_csv(whole, dtype={"id": str}).merge(table, on=["id", "class"])
     assert len(both) == len(table)
     assert (both["tp_x"] == both["tp_y"]).all()
+
+
+def test_members_with_other_patches_are_no_ensemble(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / "a", "data.patch=32"),
+        make_run(tmp_path / "b", "data.patch=32", "data.scale=0.5"),
+        make_run(tmp_path / "c", "data.size=32"),
+    ]
+    for other in runs[1:]:
+        with pytest.raises(ConfigError, match="an ensemble's patches must be the same; a has 32 x"):
+            load([str(runs[0]), str(other)])
+
+
+def test_a_damaged_place_of_a_class_is_seen(root: Path, tmp_path: Path) -> None:
+    first = patched(root, cache=str(tmp_path)).prepared
+    assert first.folder is not None
+    file = first.folder / "locations.bin"
+    content = bytearray(file.read_bytes())
+    content[5] ^= 1
+    file.write_bytes(content)
+    again = patched(root, cache=str(tmp_path)).prepared
+    assert again.locations is not None
+    for one, other in zip(first.locations or [], again.locations, strict=True):
+        assert set(other[:, 0].tolist()) <= {1, 2, 255}
+        assert one.shape == other.shape
+    assert file.read_bytes() != bytes(content)  # prepared again

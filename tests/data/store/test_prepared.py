@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import pytest
 from made_data import COUNT, make_dsb2018, make_ph2, module
-from made_store import CASES, SHAPE, prepare, quiet, read
+from made_store import CASES, FORM, prepare, quiet, read
 
-from segbench.data.store import prepared as store
+from segbench.data.store import on_disk as store
 from segbench.data.store.loading import PreparedCases
-from segbench.data.store.prepared import Case, Decoded, open_store
+from segbench.data.store.on_disk import open_store
+from segbench.data.store.prepared import Case, Decoded
 from segbench.errors import DataError
 from segbench.records.checksums import DamagedError
 
@@ -33,22 +34,22 @@ def test_what_is_stored_is_what_was_read(tmp_path: Path) -> None:
     made = prepare(tmp_path / "cache" / "set-key")
     kept = prepare(tmp_path / "cache" / "set-key", refuse)
     assert isinstance(kept.images, np.memmap)
-    assert kept.images.shape == (20, *SHAPE)
-    assert kept.masks.shape == (20, *SHAPE[:2])
+    assert kept.images.shape == (20, 8, 10, 3)
+    assert kept.masks.shape == (20, 8, 10)
     for place, case in enumerate(CASES):
         fresh = read(case)
         np.testing.assert_array_equal(kept.original(place), fresh.mask)
         assert kept.sizes[place] == fresh.mask.shape
         assert kept.labels[place] == np.unique(fresh.mask).tolist()
         assert kept.sha256[place] == fresh.sha256
-        small = cv2.resize(fresh.image, SHAPE[1::-1], interpolation=cv2.INTER_AREA)
+        small = cv2.resize(fresh.image, (10, 8), interpolation=cv2.INTER_AREA)
         np.testing.assert_array_equal(kept.images[place], small)
     np.testing.assert_array_equal(made.masks, kept.masks)
     assert names(tmp_path / "cache") == ["set-key", "set-key.lock"]
 
 
 def test_in_memory_it_is_the_same(tmp_path: Path) -> None:
-    kept, memory = prepare(tmp_path / "s"), store.prepare_in_memory(CASES, read, SHAPE, quiet)
+    kept, memory = prepare(tmp_path / "s"), store.prepare_in_memory(CASES, read, FORM, quiet)
     for field in ("images", "masks", "originals"):
         np.testing.assert_array_equal(getattr(kept, field), getattr(memory, field))
     assert (kept.offsets, kept.sizes) == (memory.offsets, memory.sizes)

@@ -84,8 +84,7 @@ def propose(root: Path) -> Proposal | None:
     best: tuple[tuple[int, ...], Proposal] | None = None
     for images, masks in _pairs(groups):
         common = sorted(images.files.keys() & masks.files.keys())
-        rank = (len(common), 1, images.fixed + masks.fixed)
-        if best and rank < (best[0][0], 0, 0):
+        if best and len(common) < best[0][0]:  # pairs come with the most common ids first
             break
         if not holds_masks(masks) or holds_masks(images):
             continue

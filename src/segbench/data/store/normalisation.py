@@ -13,7 +13,7 @@ from torch import Tensor
 from segbench.types import IMAGENET_MEAN, IMAGENET_STD, NORMALISATIONS
 
 LOW, HIGH = 0.5, 99.5  # percentiles, as nnU-Net clips (Isensee et al. 2021)
-_MOST_VALUES = 1 << 22  # of a channel, from which percentiles are taken
+_MOST_VALUES = 1 << 26  # of all channels, from which percentiles are taken
 Images = Any  # an array (N, H, W, C), or Ragged
 
 
@@ -106,7 +106,7 @@ def fit(method: str, images: Images, indices: Sequence[int], channels: int) -> N
     if method == "train":
         offset, scale = _moments(images, indices, channels)
     else:
-        step = max(1, sum(images[i].size // channels for i in indices) // _MOST_VALUES)
+        step = max(1, sum(images[i].size for i in indices) // _MOST_VALUES)
         pixels = np.concatenate([images[i].reshape(-1, channels)[::step] for i in indices])
         offset, high = np.percentile(pixels, [LOW, HIGH], axis=0)
         scale = high - offset

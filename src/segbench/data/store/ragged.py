@@ -33,12 +33,12 @@ class Ragged:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of a value."""
+        """The size of one value in bytes."""
         return self.flat.itemsize
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all values."""
+        """The size of all values together in bytes."""
         return self.flat.nbytes
 
     def __len__(self) -> int:
