@@ -1,55 +1,52 @@
 #!/usr/bin/env bash
 # Repeats the studies that conf/experiment names, and copies their records to docs/studies/records.
-#   bash docs/studies/run.sh DATA [STUDY …]     (all studies, if none is named)
-# DATA holds dsb2018, ph2, oxford-iiit-pet. Every sweep resumes: run the same command again after an
-# interruption, or when the records of finished cells are wanted before the end.
+#   bash docs/studies/run.sh DATA [SWEEP …]     (all sweeps, if none is named; pets names all that begin so)
+# DATA holds dsb2018, ph2, oxford-iiit-pet and camvid. Every sweep resumes: run the same command again
+# after an interruption, or when the records of finished cells are wanted before the end.
 set -euo pipefail
 
 data=${1:?the folder of the data sets}
 shift
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
-steps=("$@")
+wanted=("$@")
 
 # A sweep with a name, and its records: no weights, no pictures.
 sweep() {
-    local name=$1
+    local name=$1 start chosen=${#wanted[@]}
     shift
+    for start in "${wanted[@]}"; do
+        [[ $name == "$start"* ]] && chosen=0
+    done
+    [[ $chosen -eq 0 ]] || return 0
     "$python" -m segbench -m "name=$name" "data.root=$data" "$@"
     "$python" "$here/keep.py" "outputs/$name" "$data" "$here/records"
 }
 
-wanted() {
-    [[ ${#steps[@]} -eq 0 || " ${steps[*]} " == *" $1 "* ]]
-}
+sweep pets_unet experiment=pets_unet seed=0,1,2
+sweep pets_pretrained experiment=pets_mobilenet seed=0,1,2 model=smp \
+    model.encoder_name=tu-tf_efficientnet_lite0 \
+    model.weights=null,tf_efficientnet_lite0-imagenet.pth
+sweep pets_resnet34 experiment=pets_resnet34 data.size=128 seed=0,1,2
 
-if wanted ph2; then
-    sweep ph2_128 experiment=ph2_losses data.size=128 seed=0,1,2
-    sweep ph2_sums experiment=ph2_losses data.size=128 seed=0,1,2 \
-        model=unet_compact_8 loss=bce,focal_positive loss.reduction=sum
-    sweep ph2_150 experiment=ph2_losses data.size=128 seed=0,1,2 \
-        data.split.train=150 data.split.val=25 data.split.test=25
-    sweep ph2_widths experiment=ph2_losses data.size=128 seed=0,1,2 \
-        model=unet_compact_8 model.base_channels=8,16,32,64 loss=dice
-    sweep ph2_256 experiment=ph2_losses
-fi
-if wanted pets; then
-    sweep pets_unet experiment=pets_unet seed=0,1,2
-    sweep pets_pretrained experiment=pets_mobilenet seed=0,1,2 model=smp \
-        model.encoder_name=tu-tf_efficientnet_lite0 \
-        model.weights=null,tf_efficientnet_lite0-imagenet.pth
-    sweep pets_resnet34 experiment=pets_resnet34 data.size=128 seed=0,1,2
-fi
-if wanted dsb2018; then
-    sweep dsb2018_test experiment=dsb2018_unetpp seed=0,1,2 \
-        data.split.train=0.7 data.split.val=0.1 data.split.test=0.2
-    sweep dsb2018_deep_unet experiment=dsb2018_unetpp seed=0,1,2 \
-        data.split.train=0.7 data.split.val=0.1 data.split.test=0.2 \
-        model=unet_vgg model.deep_supervision=true
-    sweep dsb2018_study experiment=dsb2018_unetpp
-fi
-if wanted gallery; then
-    sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 \
-        model=unet,unet_vgg,unet_compact,segnet,unetpp,unet3plus,attention_unet,resnet34_unet,mobilenet_unet,fcn_resnet50,deeplabv3_resnet50,lraspp_mobilenet_v3_large \
-        loss=bce,dice,bce_dice,focal,tversky,jaccard,lovasz,boundary
-fi
+sweep ph2_widths experiment=ph2_losses data.size=128 seed=0,1,2 \
+    model=unet_compact_8 model.base_channels=8,16,32,64 loss=dice
+sweep ph2_sums experiment=ph2_losses data.size=128 seed=0,1,2 \
+    model=unet_compact_8 loss=bce,focal_positive loss.reduction=sum
+sweep ph2_128 experiment=ph2_losses data.size=128 seed=0,1,2
+sweep ph2_150 experiment=ph2_losses data.size=128 seed=0,1,2 \
+    data.split.train=150 data.split.val=25 data.split.test=25
+sweep ph2_256 experiment=ph2_losses
+
+sweep dsb2018_test experiment=dsb2018_unetpp seed=0,1,2 \
+    data.split.train=0.7 data.split.val=0.1 data.split.test=0.2
+sweep dsb2018_deep_unet experiment=dsb2018_unetpp seed=0,1,2 \
+    data.split.train=0.7 data.split.val=0.1 data.split.test=0.2 \
+    model=unet_vgg model.deep_supervision=true
+sweep dsb2018_study experiment=dsb2018_unetpp
+
+sweep camvid data=camvid,camvid_drives loss=ce optimizer=adamw trainer.max_epochs=40 seed=0,1
+
+sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 \
+    model=unet,unet_vgg,unet_compact,segnet,unetpp,unet3plus,attention_unet,resnet34_unet,mobilenet_unet,fcn_resnet50,deeplabv3_resnet50,lraspp_mobilenet_v3_large \
+    loss=bce,dice,bce_dice,focal,tversky,jaccard,lovasz,boundary
