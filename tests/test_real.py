@@ -11,7 +11,7 @@ import torch
 from sklearn import metrics
 from tiny import only_cell
 
-from segbench.cell.task import resize_logits
+from segbench.cell.resizing import resize_logits
 from segbench.data.store.normalisation import imagenet
 from segbench.records.record import read_record
 from segbench.types import predicted_labels

@@ -24,13 +24,13 @@ class Batch(TypedDict):
     """A batch as a dataloader yields it and a training step takes it."""
 
     image: "Tensor"  # (N, C, H, W): uint8 from the loader, float and normalised on the device
-    mask: "Tensor"  # (N, H, W) int64, class ids or ignore_index
+    mask: "Tensor"  # (N, H, W) int64, class ids or ignore_index; uint8 of whole pictures
     index: "Tensor"  # (N,) int64, the case's index in the data set's sorted cases
     # of whole pictures: (height, width) of the windows that they are predicted by, and how each
     # window is normalised, since the picture itself is not
     windows: NotRequired[tuple[int, int]]
     normalise: NotRequired["Callable[[Tensor], Tensor]"]
-    original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) int64, at the sizes of their files
+    original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) uint8, at the sizes of their files
 
 
 def logit_channels(num_classes: int) -> int:

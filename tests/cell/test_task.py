@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segbench.cell.task import EpochIoU, SegmentationTask, resize_logits
+from segbench.cell.resizing import resize_logits
+from segbench.cell.task import EpochIoU, SegmentationTask
 from segbench.losses.cross_entropy import BCELoss
 from segbench.types import Batch, logit_channels, predicted_labels, probabilities
 

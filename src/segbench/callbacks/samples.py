@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from segbench.colours import IGNORED, class_colour
+from segbench.records.panels import LARGEST_SIDE
 from segbench.types import Batch
 
 
@@ -46,8 +47,10 @@ class SampleImages(Callback):
         images = batch["image"][: self.count]
         images = images[:, list(bands)] if bands else images
         height, width = batch["mask"].shape[1:]  # a small whole picture is padded
-        images = images[:, :, :height, :width].float()
-        grid = _grid(images, batch["mask"], outputs, getattr(data, "num_classes", 255))
+        step = 1 + max(height, width) // LARGEST_SIDE  # more would take gigabytes
+        images = images[:, :, :height:step, :width:step].float()
+        masks, labels = batch["mask"][:, ::step, ::step], outputs[:, ::step, ::step]
+        grid = _grid(images, masks, labels, getattr(data, "num_classes", 255))
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning import Trainer
 
-from segbench.cell.task import SegmentationTask, resize_logits
+from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
 from segbench.records.cells import PANELS, split_digest
-from segbench.records.panels import as_rgb, chosen_cases, draw_panel, write_panels
+from segbench.records.panels import as_rgb, chosen_cases, draw_panel, shrunk, write_panels
 from segbench.records.pictures import (
     PREDICTIONS,
     Picture,
@@ -24,7 +23,6 @@ from segbench.records.pictures import (
 )
 from segbench.text.progress import track
 from segbench.text.screen import say
-from segbench.types import predicted_labels
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +59,8 @@ def draw_panels(
         image, mask = data.show(index)
         batch = data.batch_of(index, task.device)
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            logits = task.logits(batch)
-        labels = predicted_labels(resize_logits(logits.float(), mask.shape), task.threshold)
-        label = labels[0].cpu().numpy().astype(np.uint8)
+            (labels,), _ = task.labels(batch, [mask.shape])
+        image, mask, label = shrunk(image, mask, labels.to("cpu", torch.uint8).numpy())
         panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
     heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")

@@ -2,11 +2,10 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -14,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
-from segbench.cell.windows import whole_logits
+from segbench.cell.resizing import Strip, in_blocks, resize_strips, resized_strips
+from segbench.cell.windows import logit_strips
 from segbench.config.epoch_scores import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
@@ -110,11 +110,61 @@ class SegmentationTask(LightningModule):
         """
         return self.network(image.to(self.dtype))
 
-    def logits(self, batch: Batch) -> Any:
-        """Logits of a batch of val or test; of a whole picture they are made window by window."""
+    def strips(
+        self, batch: Batch, sizes: Sequence[tuple[int, ...]], losses: list[Tensor]
+    ) -> Iterator[Iterator[Strip]]:
+        """For each image of a batch its logits (K, h, W) at another size, in strips of rows.
+
+        Args:
+            batch: of val or test; a whole picture is predicted window by window.
+            sizes: for each image the wanted height and width.
+            losses: receives tensors whose sum is the batch's loss, if the task has a loss.
+        """
         if "windows" in batch:
-            return whole_logits(batch, self)
-        return self(batch["image"])
+            mask = batch["mask"]
+            found = self._with_losses(in_blocks(logit_strips(batch, self)), mask, losses)
+            height, width = mask.shape[1:]
+            same = (height, width) == (sizes[0][0], sizes[0][1])
+            yield found if same else resize_strips(found, height, sizes[0])
+            return
+        logits = self(batch["image"])
+        if self.loss is not None:
+            losses.append(self.loss(logits, batch["mask"]))
+        for each, size in zip(logits.float(), sizes, strict=True):
+            yield resized_strips(each, size)
+
+    def labels(
+        self, batch: Batch, sizes: Sequence[tuple[int, ...]]
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """The predicted labels (H, W) of each image of a batch at ``sizes``, and the loss."""
+        losses: list[Tensor] = []
+        strips = self.strips(batch, sizes, losses)
+        found = [self._collect(each, size) for each, size in zip(strips, sizes, strict=True)]
+        return found, torch.stack(losses).sum() if losses else None
+
+    def _with_losses(
+        self, strips: Iterator[Strip], mask: Tensor, losses: list[Tensor]
+    ) -> Iterator[Strip]:
+        """The strips; ``losses`` receives each one's loss times its share of the mask's rows."""
+        for top, logits in strips:
+            rows = logits.shape[1]
+            if self.loss is not None:
+                loss = self.loss(logits[None], mask[:, top : top + rows].long())
+                losses.append(loss * (rows / mask.shape[1]))
+            yield top, logits
+
+    def _collect(self, strips: Iterator[Strip], size: tuple[int, ...]) -> Tensor:
+        """Predicted labels (H, W) of a picture from the logits of its strips."""
+        found: Tensor | None = None
+        for top, logits in strips:
+            labels = predicted_labels(logits[None], self.threshold)[0]
+            if labels.shape == size:
+                return labels
+            if found is None:
+                found = labels.new_empty(size, dtype=torch.uint8)
+            found[top : top + len(labels)] = labels
+        assert found is not None
+        return found
 
     def on_train_epoch_start(self) -> None:
         """Log the learning rate at the start of the epoch, and remove the last validation's values.
@@ -131,19 +181,23 @@ class SegmentationTask(LightningModule):
         output = self(batch["image"])
         heads = output if isinstance(output, list) else [output]
         loss = torch.stack([self.loss(head, batch["mask"]) for head in heads]).mean()
-        self._log_step("train", loss, heads[-1], batch, self.train_iou)
+        labels = predicted_labels(heads[-1].detach())
+        self._log_step("train", loss, labels, batch, self.train_iou)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Predicted labels ``(N, H, W)`` of a batch, for callbacks that draw them."""
-        logits = self.logits(batch)
+        if "windows" in batch:
+            (found,), loss = self.labels(batch, [batch["mask"].shape[1:]])
+            assert loss is not None
+            return self._log_step("val", loss, found[None], batch, self.val_iou)
+        logits = self(batch["image"])
         loss = self.loss(logits, batch["mask"])
-        return self._log_step("val", loss, logits, batch, self.val_iou)
+        return self._log_step("val", loss, predicted_labels(logits), batch, self.val_iou)
 
     def _log_step(
-        self, part: str, loss: Tensor, logits: Tensor, batch: Batch, iou: EpochIoU
+        self, part: str, loss: Tensor, labels: Tensor, batch: Batch, iou: EpochIoU
     ) -> Tensor:
-        labels = predicted_labels(logits.detach())
         iou.update(labels, batch["mask"], batch["index"])
         values: dict[str, Tensor | EpochIoU] = {
             f"{part}/loss": loss.detach(),
@@ -196,18 +250,11 @@ class SegmentationTask(LightningModule):
 
         The loss is that of the network's size, as in validation.
         """
-        logits = self.logits(batch)
-        if self.loss is not None:
-            loss = self.loss(logits, batch["mask"])
+        found, loss = self.labels(batch, [mask.shape for mask in batch["original"]])
+        if loss is not None:
             self.scored_loss.update(loss.expand(len(batch["mask"])))
-        found = []
-        for logit, mask, index in zip(
-            logits.float(), batch["original"], batch["index"], strict=True
-        ):
-            resized = resize_logits(logit[None], (mask.shape[0], mask.shape[1]))
-            labels = predicted_labels(resized, self.threshold)
-            self.scores.update(labels, mask[None].long(), index[None])
-            found.append(labels[0])
+        for labels, mask, index in zip(found, batch["original"], batch["index"], strict=True):
+            self.scores.update(labels[None], mask[None], index[None])
         return {"labels": found}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -255,10 +302,3 @@ def asks_for_total_steps(make: MakeScheduler) -> bool:
 def _plan(optimizer: Optimizer, scheduler: LRScheduler, **options: Any) -> OptimizerLRScheduler:
     plan: Any = {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **options}}
     return cast(OptimizerLRScheduler, plan)
-
-
-def resize_logits(logits: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Logits ``(N, K, H, W)`` resized bilinearly, for smoother borders than resized labels."""
-    if logits.shape[2:] == size:
-        return logits
-    return F.interpolate(logits, list(size), mode="bilinear", align_corners=False)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segbench.cell.resizing import Strip
 from segbench.types import Batch
 
 # Windows (N, h, w, C) to values (N, K, h, w) float32, which are averaged
 Forward = Callable[[Any], Tensor]
-Strip = tuple[int, Tensor]  # its first row in the picture, and the values (K, h, W) of its rows
 _SIGMA = 1 / 8  # of the window's side, as in nnU-Net and MONAI
 OVERLAP = 0.5  # of windows in validation and test, and the default of `predict`
 WINDOWS_AT_ONCE = 8
@@ -88,8 +88,8 @@ def _moved_up(rows: Tensor, done: int) -> Tensor:
     return torch.cat([rows[..., done:, :], torch.zeros_like(rows[..., :done, :])], dim=-2)
 
 
-def whole_logits(batch: Batch, network: Callable[[Tensor], Any]) -> Tensor:
-    """Logits ``(1, K, H, W)`` of a batch with a whole picture, by windows that overlap by half.
+def logit_strips(batch: Batch, network: Callable[[Tensor], Any]) -> Iterator[Strip]:
+    """Logits (K, h, W) of a batch with a whole picture, by windows that overlap by half.
 
     They are those of the mean probabilities of all windows, at the size of the batch's mask.
 
@@ -104,9 +104,15 @@ def whole_logits(batch: Batch, network: Callable[[Tensor], Any]) -> Tensor:
 
     picture = batch["image"][0].permute(1, 2, 0)
     strips = slide(picture, forward, batch["windows"], OVERLAP, WINDOWS_AT_ONCE)
-    means = torch.cat([values for _, values in strips], dim=1)[None]
-    height, width = batch["mask"].shape[1:]
-    return as_logits(means[:, :, :height, :width])
+    yield from without_padding(strips, batch["mask"].shape[1:])
+
+
+def without_padding(strips: Iterator[Strip], size: tuple[int, ...]) -> Iterator[Strip]:
+    """Logits of strips of mean probabilities, without the rows and columns beyond ``size``."""
+    height, width = size
+    for top, values in strips:
+        if top < height:
+            yield top, as_logits(values[None, :, : height - top, :width])[0]
 
 
 def as_logits(means: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 
 from segbench.data.decoding.display import check_bands, displayed
-from segbench.data.decoding.opening import MAX_PIXELS
+from segbench.data.decoding.opening import MAX_PIXELS, is_large
 from segbench.data.decoding.reads import recorded_reads, recording
 from segbench.data.faults import constant_channels, count_notes, refuse_blank, refuse_faulty
 from segbench.data.groups.naming import check_group
@@ -235,19 +235,24 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         self.look()
         read = self._read_checked
         if not any(case.files for case in self.cases):  # generated images are not stored
-            self._prepared = prepare_in_memory(self.cases, read, self._form, self._track)
+            self._prepared = prepare_in_memory(self.cases, read, self.form, self._track)
             return
         code = source_digest(type(self), SegmentationDataModule)
         key = digest_of([VERSION, self.options(), code, self.contents.digest])
         folder = self.cache_folder() / f"{type(self).__name__.lower()}-{key}"
-        self._prepared = prepare_on_disk(folder, self.cases, read, self._form, self._track)
+        self._prepared = prepare_on_disk(folder, self.cases, read, self.form, self._track)
 
     @property
-    def _form(self) -> Form:
+    def form(self) -> Form:
+        """The form of the prepared images."""
         kind = "<f4" if self.stores_values else "|u1"
-        if self.patches:
-            return Form(self.in_channels, None, self.patches.scale, kind)
-        return Form(self.in_channels, self.size, kind=kind)
+        scale = self.patches.scale if self.patches else 1.0
+        size = None if self.patches else self.size
+        return Form(self.in_channels, size, scale, kind, self._is_large)
+
+    def _is_large(self, case: Case) -> bool:
+        may_be = self.patches is not None or self.max_pixels > MAX_PIXELS
+        return may_be and any(map(is_large, case.files[: case.images]))
 
     def look(self) -> str:
         """Find the cases and split them, without decoding.
@@ -394,10 +399,10 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Normalise on the device, so that only a quarter of the bytes are transferred."""
-        found: Batch = {**batch, "mask": batch["mask"].long()}
         if "windows" in batch:  # whole pictures are normalised window by window
-            return {**found, "normalise": self.normalisation}
-        return {**found, "image": self.normalisation(batch["image"])}
+            return {**batch, "normalise": self.normalisation}
+        image, mask = self.normalisation(batch["image"]), batch["mask"].long()
+        return {**batch, "image": image, "mask": mask}
 
     @property
     def normalisation(self) -> Normalisation:

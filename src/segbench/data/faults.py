@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from segbench.arrays import label_counts
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError
@@ -28,11 +29,6 @@ class Problem:
     kind: str
     file: str
     message: str
-
-
-def label_counts(mask: Array) -> Counts:
-    """The number of pixels of a mask (H, W) with each label, (256,)."""
-    return np.bincount(mask.ravel(), minlength=256)
 
 
 def case_problems(

@@ -1,12 +1,13 @@
 """Decodes mask files with class ids, grey values, colours, or one class per file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from segbench.arrays import by_blocks, row_blocks
 from segbench.data.decoding.opening import opened
 from segbench.data.decoding.picture_facts import holds_loss
 from segbench.data.decoding.pictures import decode_mask
@@ -116,41 +117,61 @@ def read_ids(
         DataError: the mask has a value or colour without a class.
     """
     if palette is not None:
-        colours = decode_mask(content, file, "RGB", **how).astype(np.int64)
-        stored = colours @ np.array([1 << 16, 1 << 8, 1])
-        return _translate(stored, palette, file, "data.palette")
+        known = palette
+        colours = decode_mask(content, file, "RGB", **how)
+        return by_blocks(colours, lambda rows: _of_colours(rows, known, file))
     if values is not None and is_blurred_pair(values) and holds_loss(content):
-        grey = decode_mask(content, file, "L", blurred=True, **how).astype(np.int64)
-        first, second = (abs(grey - value) for value in values)
-        return (second < first).astype(np.uint8)
-    stored = _one_channel(decode_mask(content, file, **how), file).astype(np.int64)
+        low, high = values
+        grey = decode_mask(content, file, "L", blurred=True, **how)
+        return by_blocks(grey, lambda rows: _nearer(rows.astype(np.int64), low, high))
+    stored = _one_channel(decode_mask(content, file, **how), file)
     if values is not None:
-        if stored.max() == 1 and 1 not in values and len(values) == 2:  # a file of one bit
-            stored = stored * max(values)
+        one_bit = stored.max() == 1 and 1 not in values and len(values) == 2
+        factor = max(values) if one_bit else 1
         known = {ignore_index: ignore_index} | {value: k for k, value in enumerate(values)}
-        return _translate(stored, known, file, "data.mask_values")
+        option = "data.mask_values"
+        return by_blocks(stored, lambda rows: _translate(_times(rows, factor), known, file, option))
     if stored.max() > 255 or stored.min() < 0:
         found = sorted({*stored.ravel().tolist()} - set(range(256)))
         raise DataError(
             f"{file}: labels {found[:_SHOWN]} in the mask; expected class ids up to 255"
         )
-    return stored.astype(np.uint8)
+    return stored.astype(np.uint8, copy=False)
 
 
-def _one_channel(stored: npt.NDArray[np.generic], file: Path) -> npt.NDArray[np.generic]:
+def _of_colours(colours: Array, known: dict[int, int], file: Path) -> Array:
+    stored = colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    return _translate(stored, known, file, "data.palette")
+
+
+def _nearer(grey: npt.NDArray[np.int64], low: int, high: int) -> Array:
+    """1 where grey values are nearer to ``high`` than to ``low``, else 0."""
+    return (abs(grey - high) < abs(grey - low)).astype(np.uint8)
+
+
+def _times(stored: npt.NDArray[Any], factor: int) -> npt.NDArray[np.int64]:
+    whole: npt.NDArray[np.int64] = stored.astype(np.int64) * factor
+    return whole
+
+
+def _one_channel(stored: npt.NDArray[Any], file: Path) -> npt.NDArray[Any]:
     """The channel (H, W) of a grey mask, which may be stored with several equal channels."""
     if stored.dtype.kind == "f":
         raise DataError(f"{file}: floating-point numbers; expected 8 or 16 bits: convert the file")
     if stored.ndim == 2:
         return stored
     colours = stored[:, :, : 3 if stored.shape[2] >= 3 else 1]
-    if (colours != colours[:, :, :1]).any():
+    if any((colours[rows] != colours[rows, :, :1]).any() for rows in _rows(colours)):
         found = np.unique(colours.reshape(-1, 3), axis=0)[:_SHOWN].tolist()
         raise DataError(
             f"{file}: a coloured mask, with {found}; say which class each is with "
             "data.palette='{background: [0, 0, 0], …}'"
         )
     return colours[:, :, 0]
+
+
+def _rows(array: npt.NDArray[Any]) -> Iterator[slice]:
+    return row_blocks(len(array), array[:1].size)
 
 
 def _translate(
@@ -189,11 +210,10 @@ def read_set(content: bytes, file: Path, **how: Any) -> Array:
     """A mask (H, W) of a single class as 0 and 1; ``how`` are options of `decode_mask`."""
     stored = _one_channel(decode_mask(content, file, blurred=True, **how), file)
     top = 65535 if stored.dtype.itemsize > 1 else 255
-    values = stored.astype(np.int64)
-    found = np.unique(values)
+    found = np.unique(stored)
     exact = not holds_loss(content)  # after lossy compression black is not exactly 0
     two = exact and (len(found) == 1 or (len(found) == 2 and found[0] == 0))
-    is_set: Array = (values > (0 if two else top // 2)).astype(np.uint8)
+    is_set: Array = (stored > (0 if two else top // 2)).astype(np.uint8)
     return is_set
 
 

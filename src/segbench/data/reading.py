@@ -66,10 +66,11 @@ class CaseReader:
         pairs = [*zip(contents, files, strict=True)]
         image = self.read_channels(pairs[: case.images])
         masks = [self.read_mask(*pair) for pair in pairs[case.images :]]
-        digest = hashlib.sha256(b"".join(contents)).hexdigest()
-        return Decoded(
-            image, self.merge_masks(case, masks), digest, tuple(self.find_notes(contents, files))
-        )
+        digest = hashlib.sha256()
+        for content in contents:
+            digest.update(content)
+        notes = tuple(self.find_notes(contents, files))
+        return Decoded(image, self.merge_masks(case, masks), digest.hexdigest(), notes)
 
     def read_truth(self, case: Case) -> Array:
         """The class ids (H, W) of a case's mask, without its image."""

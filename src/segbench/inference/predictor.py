@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from segbench.cell.task import resize_logits
-from segbench.cell.windows import Strip, as_logits, slide
+from segbench.cell.resizing import Strip, resize_strips, resized_strips
+from segbench.cell.windows import slide, without_padding
 from segbench.colours import class_colour
 from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.options import as_size
@@ -205,18 +205,13 @@ class Predictor:
             for logits, size in zip(
                 self._forward(np.stack(prepared[chosen])), sizes[chosen], strict=True
             ):
-                yield iter([(0, resize_logits(logits[None], size)[0])])
+                yield resized_strips(logits, size)
 
     def _at(self, size: tuple[int, ...], strips: Iterator[Strip]) -> Iterator[Strip]:
         """Logits of windows' strips at a picture's own size, without what was padded."""
-        height, width = self._scaled(size)
-        if (height, width) != size:
-            means = torch.cat([values for _, values in strips], dim=1)[None, :, :height, :width]
-            yield 0, resize_logits(as_logits(means), size)[0]
-            return
-        for top, values in strips:
-            if top < height:
-                yield top, as_logits(values[None, :, : height - top, :width])[0]
+        scaled = self._scaled(size)
+        logits = without_padding(strips, scaled)
+        yield from logits if scaled == size else resize_strips(logits, scaled[0], size)
 
     @torch.inference_mode()
     def _forward(self, images: Values) -> Tensor:

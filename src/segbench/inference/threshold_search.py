@@ -6,7 +6,7 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from segbench.cell.task import SegmentationTask, resize_logits
+from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
 from segbench.inference.thresholds import BEST
 from segbench.metrics.counts import image_counts
@@ -32,18 +32,21 @@ class ThresholdIoU(LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, list[Tensor]]:
         """Count pixels at the original size of each image; returns the labels for ½."""
-        logits = self.task(batch["image"]).float()
-        ignore_index = self.task.scores.ignore_index
+        ignore_index, masks = self.task.scores.ignore_index, batch["original"]
         found = []
-        for logit, mask in zip(logits, batch["original"], strict=True):
-            resized = resize_logits(logit[None], (mask.shape[0], mask.shape[1]))
-            target = mask[None].long()
-            counts = [
-                image_counts(predicted_labels(resized, each), target, 2, ignore_index)[0, 1]
-                for each in CANDIDATES
-            ]
-            self.counts.append(torch.stack(counts).cpu())
-            found.append(predicted_labels(resized)[0])
+        strips_of = self.task.strips(batch, [mask.shape for mask in masks], [])
+        for strips, mask in zip(strips_of, masks, strict=True):
+            counts = torch.zeros(len(CANDIDATES), 3, dtype=torch.int64)
+            labels = torch.empty_like(mask)
+            for top, logits in strips:
+                rows = slice(top, top + logits.shape[1])
+                for counted, threshold in zip(counts, CANDIDATES, strict=True):
+                    predicted = predicted_labels(logits[None], threshold)
+                    own = image_counts(predicted, mask[None, rows], 2, ignore_index)
+                    counted += own[0, 1].cpu()
+                labels[rows] = predicted_labels(logits[None])[0]
+            self.counts.append(counts)
+            found.append(labels)
         return {"labels": found}
 
     def mean_iou(self) -> list[float]:

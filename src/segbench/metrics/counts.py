@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from segbench.arrays import row_blocks
 from segbench.metrics.registry import SURFACE, mask_scores
 from segbench.metrics.scores import scored_classes
 from segbench.metrics.surface import TOLERANCE
@@ -62,10 +63,14 @@ def _count_by_bins(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hit, predicted and true pixels ``(N, C)`` of each class, from one table for each image."""
     size = LABELS * num_classes  # of an image's table of true by predicted labels
-    pairs = torch.add(prediction.long(), target.long(), alpha=num_classes).flatten(1)
-    pairs += torch.arange(0, len(pairs) * size, size).unsqueeze(1)
-    tables = pairs.flatten().bincount(minlength=len(pairs) * size)
-    confusion = tables.view(len(pairs), LABELS, num_classes)
+    count = len(prediction)
+    tables = torch.zeros(count * size, dtype=torch.int64)
+    for rows in row_blocks(prediction.shape[1], count * prediction.shape[2]):
+        labels, truth = prediction[:, rows].long(), target[:, rows].long()
+        pairs = torch.add(labels, truth, alpha=num_classes).flatten(1)
+        pairs += torch.arange(0, count * size, size).unsqueeze(1)
+        tables += pairs.flatten().bincount(minlength=count * size)
+    confusion = tables.view(count, LABELS, num_classes)
     confusion[:, ignore_index] = 0
     classes = confusion[:, :num_classes]
     return classes.diagonal(dim1=1, dim2=2), confusion.sum(dim=1), classes.sum(dim=2)

@@ -19,6 +19,7 @@ Picture = NDArray[np.uint8]
 Ranked = dict[str, tuple[str, float]]  # "best", "median" and "worst": an id and its score
 Box = tuple[int, int, int, int]  # left, top, width, height
 SIDE, GAP, CAPTION = 256, 6, 22  # pixels
+LARGEST_SIDE = 4096  # pixels of a picture that is drawn from all of its pixels
 _BOXES = "tiles"  # the PNG's text entry with the positions of the pictures
 # Orange and blue of Okabe and Ito, which colour-blind people can distinguish.
 FALSE_POSITIVE, FALSE_NEGATIVE, OTHER_CLASS = PALETTE[1], PALETTE[5], PALETTE[7]
@@ -75,6 +76,15 @@ def as_rgb(image: Picture, truth: Picture) -> Picture:
     if image.shape[2] < 3:
         return np.broadcast_to(image[..., :1], (*truth.shape, 3))
     return image[..., :3]
+
+
+def shrunk(image: Picture, *labels: Picture) -> tuple[Picture, ...]:
+    """A picture (H, W, C) and its labels (H, W), by whole steps if larger than they are ever shown.
+
+    A panel of a picture of 20,000 pixels a side would take gigabytes.
+    """
+    step = 1 + max(image.shape[:2]) // LARGEST_SIDE
+    return tuple(np.ascontiguousarray(each[::step, ::step]) for each in (image, *labels))
 
 
 def draw_panel(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from segbench.arrays import label_counts
 from segbench.data.base import SegmentationDataModule
 from segbench.data.check.duplicates import Fingerprint, duplicate_problems, fingerprint
 from segbench.data.check.likely_groups import describe_groups, likely_groups
@@ -20,7 +21,6 @@ from segbench.data.faults import (
     constant_channels,
     count_notes,
     is_blank,
-    label_counts,
 )
 from segbench.data.splitting import CaseFacts
 from segbench.data.store.prepared import Case
@@ -56,7 +56,8 @@ def check_data(
         problems by their index, for a `contact_sheet`.
     """
     cases, problems = find_all(data)
-    with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
+    threads = 1 if any(map(data.form.is_large, cases)) else None  # only one in memory
+    with ThreadPoolExecutor(threads) as pool:  # decoders release the interpreter's lock
         checked = list(progress(pool.map(lambda case: check_case(data, case), cases), len(cases)))
     problems += [problem for each in checked for problem in each.problems]
     counted = count_notes([case.name for case in cases], [each.notes for each in checked])

@@ -35,17 +35,22 @@ def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Im
     chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
     tiles: list[tuple[Array, str]] = []
     for index in (indices[i] for i in chosen):
-        decoded = data.read(cases[index])
-        image, mask = _as_trained(data, decoded)
-        augment = data.augment
-        if augment is not None and data.stores_values:
-            augment = _scaled(augment, image)
-        named = [(image, mask, cases[index].id), *_epochs(image, mask, index, augment)]
-        for pixels, labels, caption in named:
+        for pixels, labels, caption in _versions(data, cases[index], index):
             shown = displayed(pixels, data.bands)
             tile = outlined(shown, labels, data.num_classes, data.ignore_index)
             tiles.append((tile, caption))
     return draw_grid(tiles, data.class_names)
+
+
+def _versions(
+    data: SegmentationDataModule, case: Case, index: int
+) -> list[tuple[Values, Array, str]]:
+    """A case as it is prepared, and as it is augmented in the first epochs, each with a caption."""
+    image, mask = _as_trained(data, data.read(case))
+    augment = data.augment
+    if augment is not None and data.stores_values:
+        augment = _scaled(augment, image)
+    return [(image, mask, case.id), *_epochs(image, mask, index, augment)]
 
 
 def _as_trained(data: SegmentationDataModule, decoded: Decoded) -> tuple[Values, Array]:
@@ -59,7 +64,8 @@ def _as_trained(data: SegmentationDataModule, decoded: Decoded) -> tuple[Values,
         max(0, side - part) // 2 for side, part in zip(mask.shape, data.patches.size, strict=True)
     )
     inside = slice(top, top + data.patches.size[0]), slice(left, left + data.patches.size[1])
-    return padded(image[inside], mask[inside], data.patches.size, data.ignore_index)
+    middle = image[inside].copy(), mask[inside].copy()  # which do not keep the whole picture
+    return padded(*middle, data.patches.size, data.ignore_index)
 
 
 def _scaled(augment: Augment, image: Values) -> Augment:

@@ -25,8 +25,9 @@ from scipy.fft import dctn
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from segbench.data.decoding.opening import LARGE
 from segbench.data.faults import Problem
-from segbench.data.store.transforms import Array
+from segbench.data.store.transforms import Array, resize_image
 
 Floats = npt.NDArray[np.float32]
 Fingerprint = tuple[bytes, Floats]  # a hash of all pixels, a thumbnail
@@ -37,13 +38,15 @@ _SHOWN = 4  # files of a group in its message
 # The mean of fewer pictures is dominated by the pictures themselves.
 _ENOUGH_FOR_A_MEAN = 20
 _BLOCK = 1024  # hashes compared with all at a time: 80 MB for 10,000 pictures
+LESS = 32  # sides of a large picture are first made so many times those of its thumbnail
 _CHUNK = 1 << 14  # pairs of thumbnails compared at a time: 134 MB
 
 
 def fingerprint(image: Array) -> Fingerprint:
     """The hash and the thumbnail of a picture (H, W, C), by which duplicates are found."""
-    content = repr(image.shape).encode() + image.tobytes()
-    return hashlib.sha256(content).digest(), thumbnail(image)
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.digest(), thumbnail(image)
 
 
 def duplicate_problems(
@@ -80,6 +83,8 @@ def _problem(group: Sequence[tuple[str, str | None, Fingerprint]]) -> Problem:
 
 def thumbnail(image: Array) -> Floats:
     """The grey thumbnail (32, 32) of a picture (H, W, C), by area averages."""
+    if image.shape[0] * image.shape[1] > LARGE:  # floats of all pixels would take gigabytes
+        image = resize_image(image, (LESS * SIDE, LESS * SIDE))
     grey = image.astype(np.float32).mean(axis=2)
     small = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float32)

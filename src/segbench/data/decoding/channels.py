@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from segbench.data.decoding.opening import MAX_PIXELS, MOST_CHANNELS, load, opened
+from segbench.data.decoding.opening import MAX_PIXELS, MOST_CHANNELS, as_array, load, opened
 from segbench.data.decoding.picture_facts import ORIENTATION, TURNS, orientation
 from segbench.data.decoding.turning import turned, turned_array
 from segbench.errors import DataError
@@ -136,7 +136,7 @@ def _from_picture(
             pixels = pixels.convert("RGB")  # alpha is dropped
         if channels == 1 and pixels.mode in ("LA", "1"):
             pixels = pixels.convert("L")
-        return np.asarray(turned(pixels, picture, turn, upright))
+        return as_array(turned(pixels, picture, turn, upright))
 
 
 def _checked(values: Values, path: Path) -> Values:

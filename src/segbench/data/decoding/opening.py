@@ -1,18 +1,23 @@
 """Opens files of pictures within limits, and says in one line why one cannot be read."""
 
 import io
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, Jpeg2KImagePlugin, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
+from segbench.arrays import row_blocks
 from segbench.errors import DataError
 
 MAX_PIXELS = 178_956_970  # Pillow's own: twice its MAX_IMAGE_PIXELS
+LARGE = 1 << 25  # pixels; of larger pictures, one at a time is prepared
 MOST_CHANNELS = 512  # the limit of OpenCV, which resizes images
 BITS, SAMPLES = 258, 277  # tags of a TIFF
 _FORMAT = 339  # 3: floating-point numbers
@@ -82,6 +87,33 @@ def load(picture: ImageFile) -> Image.Image:
     else:
         picture.load()
     return picture
+
+
+def is_large(file: str | Path) -> bool:
+    """Whether a picture has more than `LARGE` pixels by its header, or as many bytes in its file.
+
+    False for files that cannot be read, which decoding reports.
+    """
+    with suppress(Exception), _without_pillows_bound():
+        if os.path.getsize(file) > LARGE:
+            return True
+        with Image.open(file, formats=_FORMATS) as picture:
+            return picture.width * picture.height > LARGE
+    return False
+
+
+def as_array(pixels: Image.Image) -> npt.NDArray[Any]:
+    """Loaded pixels (H, W) or (H, W, C), copied by rows, since Pillow itself makes two copies."""
+    blocks = [*row_blocks(pixels.height, pixels.width * len(pixels.getbands()))]
+    if len(blocks) < 2:
+        return np.asarray(pixels)
+    found = np.empty(0)
+    for rows in blocks:
+        part = np.asarray(pixels.crop((0, rows.start, pixels.width, rows.stop)))
+        if not found.size:
+            found = np.empty((pixels.height, *part.shape[1:]), part.dtype)
+        found[rows] = part
+    return found
 
 
 def largest(value: Any) -> int:

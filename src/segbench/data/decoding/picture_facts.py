@@ -25,6 +25,7 @@ TURNS = {
 _COMPRESSION, _PHOTOMETRIC, _EXTRA = 259, 262, 338  # tags of a TIFF
 _LOSSY_FORMATS = ("JPEG", "MPO", "JPEG2000")
 _LOSSY_TIFF = (6, 7, 34712, 34892, 50001)  # JPEG of both kinds, JPEG 2000, DNG's JPEG, WebP
+_PLAIN = (1, 2)  # grey with 0 as black, and RGB
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # bands of a TIFF's colour, by photometric
 
 
@@ -71,6 +72,23 @@ def is_lossy(picture: ImageFile, content: bytes) -> bool:
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         return picture.tag_v2.get(_COMPRESSION) in _LOSSY_TIFF
     return picture.format in _LOSSY_FORMATS
+
+
+def is_plain(picture: ImageFile, content: bytes, mode: str) -> bool:
+    """Whether a picture is a PNG or uncompressed TIFF of 8 bits whose pixels are those of ``mode``.
+
+    Args:
+        picture: the opened file.
+        content: the file's content.
+        mode: Pillow's name, ``L``, ``RGB`` or ``RGBA``.
+    """
+    if picture.mode != mode or bits(picture, content) != 8 or "transparency" in picture.info:
+        return False
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        tags = picture.tag_v2
+        stored = tags.get(_COMPRESSION, 1) == 1 and tags.get(_PHOTOMETRIC) in _PLAIN
+        return stored and tags.get(SAMPLES, 1) == len(mode)
+    return picture.format == "PNG"
 
 
 def holds_loss(content: bytes) -> bool:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from segbench.arrays import row_blocks
 from segbench.types import IMAGENET_MEAN, IMAGENET_STD, NORMALISATIONS
 
 LOW, HIGH = 0.5, 99.5  # percentiles, as nnU-Net clips (Isensee et al. 2021)
@@ -120,9 +121,11 @@ def _moments(
     """Mean and standard deviation of each channel, image by image (Chan et al. 1979)."""
     count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
     for index in indices:
-        pixels = images[index].reshape(-1, channels).astype(np.float64)
-        number, own = len(pixels), pixels.mean(axis=0)
-        shift, total = own - mean, count + number
-        squares += ((pixels - own) ** 2).sum(axis=0) + shift**2 * count * number / total
-        mean, count = mean + shift * number / total, total
+        stored = images[index].reshape(-1, channels)
+        for rows in row_blocks(len(stored), channels):
+            pixels = stored[rows].astype(np.float64)
+            number, own = len(pixels), pixels.mean(axis=0)
+            shift, total = own - mean, count + number
+            squares += ((pixels - own) ** 2).sum(axis=0) + shift**2 * count * number / total
+            mean, count = mean + shift * number / total, total
     return mean, np.sqrt(squares / max(1, count))

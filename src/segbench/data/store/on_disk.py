@@ -109,8 +109,9 @@ def _own_sizes(folder: Path, facts: list[dict[str, Any]]) -> tuple[Ragged, Ragge
     """The images, masks and locations of a store of cases at their own sizes."""
     shapes = [tuple(each["stored"]) for each in facts]
     kind = facts[0]["kind"]
-    images = Ragged(np.memmap(folder / "images.npy", kind, "r"), shapes)
-    masks = Ragged(np.memmap(folder / "masks.npy", np.uint8, "r"), [shape[:2] for shape in shapes])
+    # "c": tensors share their memory; what is written to it would never reach the file
+    images = Ragged(np.memmap(folder / "images.npy", kind, "c"), shapes)
+    masks = Ragged(np.memmap(folder / "masks.npy", np.uint8, "c"), [shape[:2] for shape in shapes])
     counts = [(each["locations"], 3) for each in facts]
     file = folder / "locations.bin"
     flat = np.memmap(file, "<i4", "r") if file.stat().st_size else np.empty(0, "<i4")
@@ -146,8 +147,8 @@ def _write(folder: Path, cases: Iterable[Ready], form: Form, count: int) -> None
             _write_header(images, (count, *form.size, form.channels), form.kind)
             _write_header(masks, (count, *form.size), "|u1")
         for ready in cases:
-            images.write(ready.image.tobytes())
-            masks.write(ready.mask.tobytes())
+            images.write(ready.image.data)
+            masks.write(ready.mask.data)
             originals.write(ready.png)
             locations.write(ready.locations.tobytes())
             facts.append(ready.facts)

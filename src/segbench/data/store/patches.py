@@ -154,10 +154,10 @@ class WholeCases(PreparedCases):
         index = int(self.indices[position])
         self.prepared.check([index])
         image, mask = self.prepared.images[index], self.prepared.masks[index]
-        larger = padded(np.array(image), mask, self.size, 0)[0]
+        larger = padded(image, mask, self.size, 0)[0]
         found: Batch = {
             "image": torch.from_numpy(larger).permute(2, 0, 1)[None],
-            "mask": torch.from_numpy(np.array(mask))[None],
+            "mask": torch.from_numpy(mask)[None],
             "index": torch.tensor([index]),
             "windows": self.size,
         }

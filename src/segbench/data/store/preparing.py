@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from segbench.arrays import label_counts
 from segbench.data.store.prepared import Case, Decoded, Prepared, case_sum, with_facts
 from segbench.data.store.ragged import Ragged
 from segbench.data.store.transforms import Array, Values, resize_image, resize_mask
@@ -27,12 +28,14 @@ class Form:
         size: (height, width) of all images; None: each keeps its own size times ``scale``.
         scale: above 0 and at most 1.
         kind: the NumPy type of images, ``|u1`` or ``<f4``.
+        is_large: whether a case is so large that only one should be in memory.
     """
 
     channels: int
     size: tuple[int, int] | None
     scale: float = 1.0
     kind: str = "|u1"
+    is_large: Callable[[Case], bool] = lambda case: False
 
     def size_of(self, original: tuple[int, ...]) -> tuple[int, int]:
         """The size of a prepared image of (height, width)."""
@@ -76,6 +79,9 @@ def prepare_in_memory(cases: list[Case], read: Read, form: Form, progress: Progr
 def prepare_all(cases: list[Case], read: Read, form: Form) -> Iterator[Ready]:
     """The cases in their form, decoded by all cores."""
     cores = available_cores()  # more threads would be slower, since most of the time is computation
+    if any(map(form.is_large, cases)):  # one after another, to have only one in memory
+        yield from (prepare(read(case), form) for case in cases)
+        return
     with ThreadPoolExecutor(cores) as pool:  # decoders release the interpreter's lock
         window = 4 * cores  # so that a large data set is never completely in memory
         for start in range(0, len(cases), window):
@@ -88,15 +94,16 @@ def prepare(case: Decoded, form: Form) -> Ready:
     size = form.size_of(case.mask.shape)
     png = cv2.imencode(".png", case.mask)[1]
     mask = np.ascontiguousarray(resize_mask(case.mask, size))
-    labels, counts = np.unique(mask, return_counts=True)
+    counts = label_counts(mask)
+    labels = np.flatnonzero(counts)
     image = np.ascontiguousarray(resize_image(case.image.astype(form.kind, copy=False), size))
     pixels = case.image.reshape(-1, case.image.shape[2])
     facts: dict[str, Any] = {
         "bytes": len(png),
         "sha256": case.sha256,
         "size": case.mask.shape,
-        "labels": np.unique(case.mask).tolist(),
-        "pixels": list(zip(labels.tolist(), counts.tolist(), strict=True)),
+        "labels": np.flatnonzero(label_counts(case.mask)).tolist(),
+        "pixels": list(zip(labels.tolist(), counts[labels].tolist(), strict=True)),
         "range": np.stack([pixels.min(axis=0), pixels.max(axis=0)], 1).astype(float).tolist(),
         "notes": list(case.notes),
     }
@@ -115,9 +122,22 @@ def _locations(mask: Array, labels: list[int]) -> Values:
     for label in labels:
         if label == 0:
             continue
-        flat = np.flatnonzero(mask == label)
-        if len(flat) > LOCATIONS:
-            flat = np.sort(chance.choice(flat, LOCATIONS, replace=False))
-        places = np.stack(np.unravel_index(flat, mask.shape), axis=1)
-        rows.append(np.insert(places, 0, label, axis=1).astype("<i4"))
+        in_rows = np.count_nonzero(mask == label, axis=1)
+        total = int(in_rows.sum())
+        chosen = np.arange(min(total, LOCATIONS))
+        if total > LOCATIONS:
+            chosen = np.sort(chance.choice(total, LOCATIONS, replace=False))
+        rows.append(_places(mask, label, in_rows, chosen))
     return np.concatenate(rows)
+
+
+def _places(mask: Array, label: int, in_rows: Values, chosen: Values) -> Values:
+    """Label, row and column (n, 3) of the pixels of a label with the numbers ``chosen``, sorted."""
+    ends = np.cumsum(in_rows)
+    at = np.searchsorted(ends, chosen, "right")
+    found = []
+    for row in np.unique(at).tolist():
+        numbers = chosen[at == row] - (ends[row] - in_rows[row])
+        columns = np.flatnonzero(mask[row] == label)[numbers]
+        found += [(label, row, column) for column in columns.tolist()]
+    return np.array(found, "<i4").reshape(-1, 3)

@@ -21,6 +21,8 @@ def by_fours(image: Values, change: Callable[[Values], Values]) -> Values:
 
 def resize_image(image: Values, size: tuple[int, int]) -> Values:
     """Resize (H, W, C) to ``size`` = (height, width): area averages to shrink, else bilinear."""
+    if size == image.shape[:2]:
+        return image
     shrinks = size[0] * size[1] < image.shape[0] * image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = by_fours(image, lambda part: cv2.resize(part, size[::-1], interpolation=how))
@@ -29,4 +31,6 @@ def resize_image(image: Values, size: tuple[int, int]) -> Values:
 
 def resize_mask(mask: Array, size: tuple[int, int]) -> Array:
     """Resize labels (H, W) to ``size`` by nearest neighbour, which invents no labels."""
+    if size == mask.shape:
+        return mask
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore[return-value]
