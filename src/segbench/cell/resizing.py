@@ -56,7 +56,8 @@ def resize_strips(strips: Iterator[Strip], height: int, size: tuple[int, ...]) -
             mixed = torch.lerp(upper, lower, share[chosen].to(known.device)[:, None])
             yield start, resize_logits(mixed[None], (mixed.shape[1], size[1]))[0]
         done = ready
-        if done < size[0] and (unused := int(above[done]) - first) > 0:
+        if done < size[0]:
+            unused = min(max(0, int(above[done]) - first), known.shape[1])
             first, known = first + unused, known[:, unused:]
 
 

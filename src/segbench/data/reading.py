@@ -9,8 +9,8 @@ import numpy as np
 
 from segbench.data.decoding.channels import Values, decode_channels
 from segbench.data.decoding.files import read_file
-from segbench.data.decoding.opening import max_bytes
-from segbench.data.decoding.picture_facts import image_notices, stored_as
+from segbench.data.decoding.opening import max_bytes, stored_as
+from segbench.data.decoding.picture_facts import image_notices
 from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array
@@ -63,14 +63,17 @@ class CaseReader:
         """
         contents = [self.read_file(file) for file in case.files]
         files = [Path(file) for file in case.files]
-        pairs = [*zip(contents, files, strict=True)]
-        image = self.read_channels(pairs[: case.images])
-        masks = [self.read_mask(*pair) for pair in pairs[case.images :]]
         digest = hashlib.sha256()
         for content in contents:
             digest.update(content)
         notes = tuple(self.find_notes(contents, files))
-        return Decoded(image, self.merge_masks(case, masks), digest.hexdigest(), notes)
+        pairs = [*zip(contents, files, strict=True)]
+        images, pairs = pairs[: case.images], pairs[case.images :]
+        del content, contents
+        image = self.read_channels(images)
+        images.clear()  # a large picture's file takes memory too
+        mask = self.merge_masks(case, [self.read_mask(*pair) for pair in pairs])
+        return Decoded(image, mask, digest.hexdigest(), notes)
 
     def read_truth(self, case: Case) -> Array:
         """The class ids (H, W) of a case's mask, without its image."""
@@ -144,7 +147,7 @@ class CaseReader:
         suffix = case.image.suffix.lstrip(".").upper()
         if self.stores_values:
             return f"{suffix}, {image.shape[2]} channels of {image.dtype}"
-        return stored_as(self.read_file(case.image)) or suffix
+        return stored_as(case.image) or suffix
 
     @property
     def how(self) -> dict[str, Any]:

@@ -10,7 +10,9 @@ import pytest
 from made_data import box, make_folder, make_pets, module, picture, save
 from PIL import Image
 
+from segbench import arrays
 from segbench.data.check.check import check_data
+from segbench.data.decoding import pictures
 from segbench.data.decoding.picture_facts import image_notices
 from segbench.data.decoding.pictures import decode_image, decode_mask
 from segbench.errors import ConfigError, DataError
@@ -308,3 +310,55 @@ def test_formats_that_pillow_hands_to_other_programs_are_not_read() -> None:
 def test_slips_in_the_options(options: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=said):
         module("folder", tmp_path, **options)
+
+
+LARGE_ONES = [
+    ("PNG", "RGB", {}),
+    ("PNG", "RGBA", {}),
+    ("PNG", "L", {}),
+    ("PNG", "P", {}),
+    ("PNG", "1", {}),
+    ("PNG", "LA", {}),
+    ("PNG", "RGB", {"transparency": (1, 2, 3)}),
+    ("TIFF", "RGB", {}),
+    ("TIFF", "L", {}),
+    ("TIFF", "RGBA", {}),
+    ("TIFF", "RGB", {"compression": "tiff_deflate"}),
+    ("TIFF", "CMYK", {}),
+    ("JPEG", "RGB", {}),
+    ("BMP", "RGB", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), LARGE_ONES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("turn", [1, 6])
+def test_large_pictures_have_the_pixels_of_small_ones(
+    kind: str,
+    mode: str,
+    options: dict[str, Any],
+    channels: int,
+    turn: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exif = {"exif": oriented(turn)} if kind in ("PNG", "TIFF", "JPEG") and turn != 1 else {}
+    content = encoded(Image.fromarray(picture(3, 40, 30)).convert(mode), kind, **options, **exif)
+    for upright in (False, True):
+        expected = decode_image(content, HERE, channels, upright=upright)
+        with monkeypatch.context() as patch:
+            patch.setattr(arrays, "BLOCK", 64)
+            patch.setattr(pictures, "LARGE", 64)
+            found = decode_image(content, HERE, channels, upright=upright)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "I;16"])
+def test_large_masks_have_the_values_of_small_ones(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = picture(3, 40, 30)[:, :, 0]
+    made = Image.fromarray(grey.astype(np.uint16) if mode == "I;16" else grey)
+    content = encoded(made if mode == "I;16" else made.convert(mode), "PNG")
+    expected = decode_mask(content, HERE)
+    monkeypatch.setattr(arrays, "BLOCK", 64)
+    np.testing.assert_array_equal(decode_mask(content, HERE), expected)

@@ -12,9 +12,13 @@ from made_run import make_run
 from PIL import Image
 from tiny import only_cell
 
-from segbench import load
+from segbench import arrays, load
+from segbench.cell import resizing
+from segbench.data.decoding import opening, pictures
 from segbench.data.folder import FolderDataModule
 from segbench.data.store.patches import PatchOptions, WholeCases, padded
+from segbench.data.store.prepared import Decoded
+from segbench.data.store.preparing import LOCATIONS, Form, prepare
 from segbench.data.store.ragged import Ragged
 from segbench.errors import ConfigError
 from segbench.metrics.counts import image_counts
@@ -172,10 +176,20 @@ def test_slips_in_the_options(options: dict[str, Any], message: str, root: Path)
         patched(root, **options)
 
 
-@pytest.mark.parametrize("scale", ["1.0", "0.5"])
+@pytest.mark.parametrize(("scale", "large"), [("1.0", False), ("0.5", False), ("0.5", True)])
 def test_predict_gives_the_masks_that_were_scored(
-    scale: str, segbench: Any, root: Path, tmp_path: Path
+    scale: str,
+    large: bool,
+    segbench: Any,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if large:  # as pictures of gigapixels are handled
+        monkeypatch.setattr(arrays, "BLOCK", 100)
+        monkeypatch.setattr(resizing, "MOST", 300)
+        monkeypatch.setattr(opening, "LARGE", 100)
+        monkeypatch.setattr(pictures, "LARGE", 100)
     words = ["data=folder", f"data.root={root}", "data.class_names=[background,car,tree]"]
     words += ["data.patch=[24,32]", f"data.scale={scale}", "name=n", "trainer.max_epochs=2"]
     words += ["model.base_channels=4", "model.depth=2", "data.split={train:3,val:1,test:2}"]
@@ -201,6 +215,19 @@ def test_predict_gives_the_masks_that_were_scored(
     both = pd.read_csv(whole, dtype={"id": str}).merge(table, on=["id", "class"])
     assert len(both) == len(table)
     assert (both["tp_x"] == both["tp_y"]).all()
+
+
+def test_places_of_a_class_are_its_pixels_each_once() -> None:
+    mask = np.zeros((90, 80), np.uint8)
+    mask[5:60, 10:50] = 1
+    mask[70, 3] = 2
+    ready = prepare(Decoded(picture(0, 90, 80), mask, ""), Form(3, None))
+    of_1, of_2 = (ready.locations[ready.locations[:, 0] == k, 1:] for k in (1, 2))
+    assert len(np.unique(of_1, axis=0)) == LOCATIONS
+    assert (mask[of_1[:, 0], of_1[:, 1]] == 1).all()
+    assert of_1[:, 0].min() < 10
+    assert of_1[:, 0].max() > 55
+    assert of_2.tolist() == [[70, 3]]
 
 
 def test_members_with_other_patches_are_no_ensemble(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def read_array(
 
 
 def _from_tiff(content: bytes, path: Path, max_pixels: int, upright: bool) -> Values:
-    with tifffile.TiffFile(io.BytesIO(content)) as file:
+    with io.BytesIO(content) as stream, tifffile.TiffFile(stream) as file:
         first = file.pages.first
         _check_pixels(first.imagewidth * first.imagelength, path, max_pixels)
         several = len(file.series)

@@ -38,11 +38,12 @@ def max_bytes(max_pixels: int, channels: int = 4) -> int:
 def opened(content: bytes, path: Path, max_pixels: int) -> Iterator[ImageFile]:
     """Open a picture and read its header; all errors of decoders become a DataError."""
     try:
-        with _without_pillows_bound():
-            picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-        with picture:
-            _check_bounds(picture, path, max_pixels)
-            yield picture
+        with io.BytesIO(content) as file:  # closed, since cycles of objects keep it for a while
+            with _without_pillows_bound():
+                picture = Image.open(file, formats=_FORMATS)
+            with picture:
+                _check_bounds(picture, path, max_pixels)
+                yield picture
     except DataError:
         raise
     except Exception as error:  # decoders raise many kinds of errors for damaged files
@@ -100,6 +101,15 @@ def is_large(file: str | Path) -> bool:
         with Image.open(file, formats=_FORMATS) as picture:
             return picture.width * picture.height > LARGE
     return False
+
+
+def stored_as(file: Path) -> str:
+    """The true format and mode of a picture's file, such as ``"PNG RGBA"``; empty if unknown."""
+    try:
+        with _without_pillows_bound(), Image.open(file, formats=_FORMATS) as picture:
+            return f"{picture.format} {picture.mode}"
+    except Exception:  # a format for a decoder other than Pillow
+        return ""
 
 
 def as_array(pixels: Image.Image) -> npt.NDArray[Any]:

@@ -100,15 +100,6 @@ def holds_loss(content: bytes) -> bool:
         return False
 
 
-def stored_as(content: bytes) -> str:
-    """The true format and mode of a picture, such as ``"PNG RGBA"``; empty if unknown."""
-    try:
-        with opened(content, Path(), 1 << 62) as picture:
-            return f"{picture.format} {picture.mode}"
-    except DataError:  # a format for a decoder other than Pillow
-        return ""
-
-
 def orientation(picture: ImageFile, content: bytes) -> int:
     """The EXIF orientation, 2 to 8; 1 where it is missing or invalid."""
     if picture.format == "PNG" and not _HAS_EXIF.search(content):
