@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from made_data import MAKERS, box, make_pets, module, picture, save
 
 from segbench.errors import DataError
@@ -25,6 +26,7 @@ MASKS = {
     "folder": "masks/b.png",
 }
 Breaks = Callable[[Path], object]
+GREY: Any = {"photometric": "minisblack", "planarconfig": "contig"}
 
 
 def truncated(file: Path) -> None:
@@ -67,8 +69,8 @@ def refused(name: str, root: Path, file: str, message: str, **options: Any) -> N
     text = str(caught.value)
     assert Path(file).stem in text, text
     way_out = (
-        r"restore|remove|replace|repair|correct|change|expected|must have|complete|named as|name it"
-        r"|data\."
+        r"restore|remove|replace|repair|correct|change|export|expected|must have|complete|named as"
+        r"|name it|data\."
     )
     assert caught.match(way_out)
     assert "\n" not in text
@@ -241,3 +243,94 @@ def test_the_command_line_says_it_in_one_line(
     assert error.startswith("error: ")
     assert "IMD001.bmp: cannot be read as a picture" in error
     assert len(error.splitlines()) == 1
+
+
+def of_bands(values: np.ndarray) -> Callable[[Path], object]:
+    """Writes values as a TIFF in place of a file."""
+    return lambda file: tifffile.imwrite(
+        file, values, photometric="minisblack", planarconfig="contig"
+    )
+
+
+def not_finite() -> np.ndarray:
+    values = np.ones((20, 24, 5), np.float32)
+    values[3, 4, 1] = np.nan
+    return values
+
+
+def as_npy(values: np.ndarray, **options: Any) -> Callable[[Path], object]:
+    """Writes values as a NumPy file in place of a TIFF."""
+
+    def write(file: Path) -> None:
+        file.unlink()
+        np.save(file.with_suffix(".npy"), values, **options)
+
+    return write
+
+
+OF_BANDS: list[tuple[Breaks, str]] = [
+    (truncated, "cannot be read"),
+    (empty, "cannot be read as a picture"),
+    (not_a_picture, "unknown or damaged format"),
+    (of_bands(np.ones((20, 24, 4), np.uint16)), "4 channels, where data.in_channels=5 expects 5"),
+    (of_bands(not_finite()), "1 values are not finite"),
+    (of_bands(np.ones((20, 25, 5), np.uint16)), "both must have one size"),
+    (of_bands(np.ones((20, 24, 5), np.complex64)), "complex64; expected whole numbers or floats"),
+    (as_npy(np.ones(7)), r"an array of shape \(7,\); expected height, width, channels"),
+    (as_npy(np.full((20, 24, 5), None), allow_pickle=True), "cannot be read"),
+    (as_npy(np.ones((20, 24, 9))), "9 channels, where data.in_channels=5 expects 5"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "message"), OF_BANDS)
+def test_broken_files_of_many_bands(breaks: Breaks, message: str, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in "abcdef":
+        bands = np.random.default_rng(ord(name)).integers(0, 999, (20, 24, 5), np.uint16)
+        tifffile.imwrite(
+            tmp_path / "images" / f"{name}.tif",
+            bands,
+            photometric="minisblack",
+            planarconfig="contig",
+        )
+        save(tmp_path / "masks" / f"{name}.png", box(1))
+    file = "images/b.tif"
+    breaks(tmp_path / file)
+    refused("folder", tmp_path, file, message, in_channels=5)
+
+
+def another_size(file: Path) -> None:
+    save(file, picture(0, 20, 25)[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (Path.unlink, r"b_0001\.png"),
+        (truncated, "cannot be read"),
+        (another_size, "the channels of an image have one size"),
+    ],
+)
+def test_broken_files_of_one_channel(breaks: Breaks, message: str, tmp_path: Path) -> None:
+    for name in "abcdef":
+        for channel in range(2):
+            file = tmp_path / "images" / f"{name}_000{channel}.png"
+            save(file, picture(ord(name) + channel)[:, :, 0])
+        save(tmp_path / "masks" / f"{name}.png", box(1))
+    breaks(tmp_path / "images" / "b_0001.png")
+    patterns = {"images": ["images/*_0000.png", "images/*_0001.png"], "masks": "masks/*.png"}
+    refused("folder", tmp_path, "images/b", message, in_channels=2, **patterns)
+
+
+def test_masks_that_were_compressed_with_loss(tmp_path: Path) -> None:
+    MAKERS["folder"](tmp_path)
+    (tmp_path / MASKS["folder"]).unlink()
+    save(tmp_path / "masks" / "b.jpg", box(1))
+    refused("folder", tmp_path, "b.jpg", "saved as JPEG with loss.*export it as PNG")
+
+
+def test_masks_without_the_alpha_that_is_asked_for(tmp_path: Path) -> None:
+    MAKERS["folder"](tmp_path)
+    names = {"class_names": ["background", "car"], "mask_channel": "alpha"}
+    with pytest.raises(DataError, match=r"a\.png: no alpha channel.*correct the file"):
+        module("folder", tmp_path, **names).setup()

@@ -119,7 +119,7 @@ class CaseReader:
                 raise DataError(
                     f"{file}: {values.shape[1]} x {values.shape[0]} pixels, {files[0][1].name} "
                     f"{found[0].shape[1]} x {found[0].shape[0]}; the channels of an image have one "
-                    "size"
+                    "size: correct the file, or remove the case"
                 )
         return np.concatenate(found, axis=2)
 
