@@ -92,7 +92,7 @@ def main() -> None:
         of_three = "data.split={train: 3, val: 1, test: 1}"
         split = "data.split={{train: {0}-train.txt, val: {0}-val.txt, test: {0}-test.txt}}"
         picture = folder / "images" / f"large.{asked.format}"
-        masks = [f"output={folder / 'masks'}", f"max_pixels={pixels}"]
+        masks = [f"output={folder / 'predicted'}", f"max_pixels={pixels}"]
         commands = {
             "check": [*here, "check", *data[:4], of_three],
             "train": [*here, *data, split.format(folder / "large-in-train")],

@@ -30,6 +30,8 @@ class Batch(TypedDict):
     # window is normalised, since the picture itself is not
     windows: NotRequired[tuple[int, int]]
     normalise: NotRequired["Callable[[Tensor], Tensor]"]
+    # N numbers (H_i, W_i) int32 of the object at each pixel, 0 for none, where objects are scored
+    instances: NotRequired[list["Tensor"]]
     original: NotRequired[list["Tensor"]]  # N masks (H_i, W_i) uint8, at the sizes of their files
 
 

@@ -46,7 +46,7 @@ def _score_part(
     trainer: Trainer, task: SegmentationTask, data: SegmentationDataModule, part: str
 ) -> pd.DataFrame:
     """The scores of each image and class of a part, computed at the image's original size."""
-    data.scored_part = part
+    data.scored_part, data.scores_objects = part, task.scores.find is not None
     task.scores.reset()
     task.scored_loss.reset()
     trainer.test(task, datamodule=data, verbose=False)
@@ -54,7 +54,7 @@ def _score_part(
     ids = [data.cases[index].id for index in scores.index]
     groups = None if data.groups is None else [data.groups[index] for index in scores.index]
     facts = scores.counts, scores.sizes, scores.surface
-    return score_table(ids, data.class_names, *facts, groups)
+    return score_table(ids, data.class_names, *facts, groups, scores.objects)
 
 
 def _loss(task: SegmentationTask) -> dict[str, float]:

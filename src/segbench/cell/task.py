@@ -18,6 +18,7 @@ from segbench.cell.windows import logit_strips
 from segbench.config.epoch_scores import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
+from segbench.metrics.objects import FindObjects
 from segbench.metrics.scores import aggregate, score_table
 from segbench.types import IGNORE_INDEX, Batch, predicted_labels
 
@@ -70,6 +71,7 @@ class SegmentationTask(LightningModule):
         monitor: the metric that a plateau scheduler monitors.
         threshold: with two classes, the foreground's smallest probability when images are scored.
         class_names: background first, for scores of classes; None: the numbers of the classes.
+        find_objects: finds the predicted objects that are scored at the end; None: none are.
         epoch_scores: by part (``train``, ``val``) the scores that are logged at the end of each
             epoch besides the loss and the IoU.
     """
@@ -86,6 +88,7 @@ class SegmentationTask(LightningModule):
         threshold: float = 0.5,
         class_names: Sequence[str] | None = None,
         epoch_scores: Mapping[str, Sequence[str]] | None = None,
+        find_objects: FindObjects | None = None,
     ) -> None:
         super().__init__()
         self.network: nn.Module = network
@@ -100,7 +103,7 @@ class SegmentationTask(LightningModule):
             EpochIoU(names, ignore_index, needs_surface(self.epoch_scores[part]))
             for part in ("train", "val")
         )
-        self.scores = ImageScores(num_classes, ignore_index, surface=True)
+        self.scores = ImageScores(num_classes, ignore_index, surface=True, find=find_objects)
         self.scored_loss = MeanMetric(nan_strategy="disable")  # of the batches, by their images
 
     def forward(self, image: Tensor) -> Any:
@@ -253,8 +256,10 @@ class SegmentationTask(LightningModule):
         found, loss = self.labels(batch, [mask.shape for mask in batch["original"]])
         if loss is not None:
             self.scored_loss.update(loss.expand(len(batch["mask"])))
-        for labels, mask, index in zip(found, batch["original"], batch["index"], strict=True):
-            self.scores.update(labels[None], mask[None], index[None])
+        objects = [each.cpu().numpy() for each in batch.get("instances", ())]
+        for place, (labels, mask) in enumerate(zip(found, batch["original"], strict=True)):
+            index = batch["index"][place, None]
+            self.scores.update(labels[None], mask[None], index, objects[place : place + 1] or None)
         return {"labels": found}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -22,6 +22,7 @@ from segbench.cell.trial import network_flops
 from segbench.config.build import build
 from segbench.config.epoch_scores import check_classes, epoch_scores, following, monitor_of
 from segbench.config.identity import Identity
+from segbench.config.object_scores import check_instances_known, find_objects
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
 from segbench.data.splits import read_split
@@ -100,6 +101,8 @@ def train_and_score(
         # the test part must not influence a search
         parts = ["val"] if cfg.get("trial") else ["val", "test"]
         parts = ["train", *parts] if cfg.get("score_train") else parts
+        if task.scores.find is not None:
+            record["objects"] = task.scores.find.record
         record["metrics"] = score_parts(trainer, task, data, parts, out, record["notes"])
     if not leads:
         return
@@ -176,6 +179,8 @@ def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
 
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:
     """The LightningModule of a cell; the caller has set the seed."""
+    find = find_objects(cfg)
+    check_instances_known(find, data.has_instances, data.num_classes)
     network = build(cfg.model, "model")
     if is_source(weights := OmegaConf.select(cfg, OPTION)):
         load_weights(network, read_weights(find_weights(weights)), str(weights))
@@ -192,6 +197,7 @@ def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTas
         monitor=monitor_of(cfg),
         class_names=data.class_names,
         epoch_scores=epoch_scores(cfg),
+        find_objects=find,
     )
 
 

@@ -148,6 +148,11 @@ def evaluation_config(runs: list[Run], asked: DictConfig, keep_size: bool) -> Di
     cfg.evaluation = {"runs": members, "part": asked.part, "tta": asked.tta}
     if asked.threshold is not None:
         cfg.evaluation.threshold = asked.threshold
+    if asked.scores is not None:
+        cfg.evaluation.scores = cfg.scores = asked.scores
+    for name in ("instances", "instance_distance"):
+        if asked[name] is not None:
+            cfg.evaluation[name] = cfg[name] = asked[name]
     cfg.evaluation.trained_on = [_trained_on(run) for run in runs]
     return cfg
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from segbench.commands.run import collects_failures
 from segbench.commands.tables import scores_table
 from segbench.config.build import build
+from segbench.config.object_scores import check_instances_known, find_objects
 from segbench.config.registry import CONF
 from segbench.config.targets import check_targets
 from segbench.errors import ConfigError, DataError
@@ -51,7 +52,9 @@ def _score(cfg: DictConfig) -> None:
     check_targets(cfg, only=("data",))
     from segbench.inference.scored_masks import Predictions, Scored  # torch takes seconds to import
 
+    find = find_objects(cfg)
     data = build(cfg.data, "data")
+    check_instances_known(find, data.has_instances, data.num_classes)
     scored = Scored.of_files(data) if cfg.truth is not None else Scored.of_part(data, cfg.part)
     values = None if cfg.pred_values is None else list(cfg.pred_values)
     predictions = Predictions(user_path(str(cfg.pred)), data, values)
@@ -64,6 +67,9 @@ def _score(cfg: DictConfig) -> None:
     record: Record = {"status": "done", "error": None, "choices": choices, "seed": cfg.seed}
     record |= {"part": scored.part, "scored": {"pred": str(cfg.pred)}, "notes": []}
     facts = [choices, cfg.seed, scored.part, scored.split, predictions.digest(scored.ids)]
+    if find is not None:
+        record["objects"] = find.record
+        facts.append(find.record)
     record["hash"] = _digest(facts)  # where the masks lie makes no difference
     name = f"{model}-s{cfg.seed}-{record['hash']}".replace("/", "_")
     folder = Path("outputs") / as_folder_name(cfg.name) / as_folder_name(name)
@@ -71,7 +77,7 @@ def _score(cfg: DictConfig) -> None:
         say(f"scored already: {folder}; overwrite=true scores it again")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    record["metrics"] = {scored.part: scored.write(predictions, folder, record)}
+    record["metrics"] = {scored.part: scored.write(predictions, folder, record, find)}
     write_json(folder / SPLIT, scored.split)
     write_text(folder / CONFIG, _config(cfg, data))
     finish_record(folder, record)

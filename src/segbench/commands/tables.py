@@ -1,15 +1,17 @@
 """Prints a cell's scores and cost as tables on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from segbench.metrics.registry import REGISTRY
+from segbench.metrics.registry import REGISTRY, Score
 from segbench.records.record import SCORES, Record, part_scores, scored_part
 from segbench.text.numbers import score_text
 from segbench.text.screen import console
 
 HEADLINE = [score for score in REGISTRY if score.headline]
+OF_OBJECTS = [score for score in REGISTRY if score.of_objects and score.shown]
 
 
 def scores_table(record: Record) -> Table:
@@ -18,18 +20,21 @@ def scores_table(record: Record) -> Table:
     title = f"{scored_part(record)} scores at the original resolution"
     table = Table(title=title, title_justify="left")
     table.add_column("class")
-    for score in HEADLINE:
+    columns = HEADLINE + [score for score in OF_OBJECTS if score.name in test]
+    for score in columns:
         table.add_column(score.heading or f"{score.label} {score.unit}".strip(), justify="right")
     classes = [key.split("/", 1)[1] for key in test if key.startswith("iou/")]
     for name in classes if len(classes) > 1 else []:
-        table.add_row(name, *_scores(test, f"/{name}"))
+        table.add_row(name, *_scores(test, columns, f"/{name}"))
     label = classes[0] if len(classes) == 1 else "mean"
-    table.add_row(label, *_scores(test), style="bold")
+    table.add_row(label, *_scores(test, columns), style="bold")
     return table
 
 
-def _scores(test: dict[str, float | None], of_class: str = "") -> list[str]:
-    return [score_text(test.get(score.name + of_class), score.name) for score in HEADLINE]
+def _scores(
+    test: dict[str, float | None], columns: Sequence[Score], of_class: str = ""
+) -> list[str]:
+    return [score_text(test.get(score.name + of_class), score.name) for score in columns]
 
 
 def _by_part(record: Record) -> str:

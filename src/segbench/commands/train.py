@@ -24,6 +24,7 @@ from segbench.commands.run import collects_failures, one_line, silence_hydra
 from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
+from segbench.config.object_scores import find_objects
 from segbench.config.registry import CONF, cell_choices, check_cell
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.parents import end_with_pool, lead
@@ -64,7 +65,13 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
     replaced = check_place(folder, cfg, identity)
     if is_done(folder) and not cfg.overwrite:
         say(f"already done: {short(folder)} (overwrite=true runs it again)")
-        print_result(read_record(folder), short(folder))
+        record = read_record(folder)
+        print_result(record, short(folder))
+        if find_objects(cfg) is not None and "objects" not in record:
+            say(
+                "note: scored without its objects; `segbench evaluate` with these scores=… scores "
+                "them, or overwrite=true trains again"
+            )
         _check_weights(folder)
         return
     try_parts(cfg)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
-from segbench.metrics.registry import BY_NAME, SURFACE
+from segbench.metrics.registry import BY_NAME, OF_OBJECTS, SURFACE
 
 MONITOR = "val/iou"
 PARTS = ("train", "val")
@@ -106,6 +106,11 @@ def _check_monitor(name: Any) -> None:
 
 def _check_name(option: str, name: str, score: str) -> None:
     plain = score.partition("/")[0]
+    if plain in OF_OBJECTS:
+        raise ConfigError(
+            f"{option}={name}: objects are scored at the original size alone; scores=[{plain}] "
+            "scores those of the test part"
+        )
     if plain in BY_NAME and not (plain in WITHOUT_CLASSES and "/" in score):
         return
     if plain in BY_NAME:

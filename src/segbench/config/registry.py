@@ -30,6 +30,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
     """
     # imported here, because OpenCV and hydra.utils would delay --help
     from segbench.config.epoch_scores import epoch_scores
+    from segbench.config.object_scores import find_objects
     from segbench.config.targets import check_targets
 
     for part in PARTS:
@@ -41,6 +42,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
                 raise ConfigError(f"{part}.{key}: missing; give {part}.{key}=…")
     check_trainer(cfg.trainer, cfg.get("scheduler"))
     epoch_scores(cfg)
+    find_objects(cfg)
     check_targets(cfg, only=[key for key in map(str, cfg) if key not in omit])
     found = cfg.get("published")
     if found is not None:

@@ -111,6 +111,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
 
     folder_name: ClassVar[str] = ""  # of the data set's folder in ``root``
     source: ClassVar[str] = ""  # text of errors: where to get the data and where to put them
+    has_instances: bool = False  # whether the objects of its masks are told apart
+    scores_objects: bool = False  # whether batches of `test_dataloader` have their numbers
     _arguments: Mapping[str, Any] = {}  # of the most derived class's constructor
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -183,6 +185,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         names = ("size", "in_channels", "num_classes", "ignore_index", "class_names", "exif")
         given = {name: v for name, v in self._arguments.items() if name not in _NOT_PREPARED}
         values = {"stores_values": True} if self.stores_values else {}
+        values |= {"instances": True} if self.has_instances else {}
         found = given | {name: getattr(self, name) for name in names} | values
         if self.patches:
             found |= {"size": None, "scale": self.patches.scale}
@@ -383,9 +386,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         return self._loader(self._whole(part, originals=True))
 
     def _whole(self, part: Sequence[int], originals: bool = False) -> PreparedCases:
-        if self.patches:
-            return WholeCases(self.prepared, part, self.patches.size, originals)
-        return PreparedCases(self.prepared, part, originals)
+        facts = self.prepared, part, originals, originals and self.scores_objects
+        return WholeCases(*facts, self.patches.size) if self.patches else PreparedCases(*facts)
 
     def batch_of(self, index: int, device: torch.device) -> Batch:
         """Case number ``index`` as a batch on a device, as the network takes it."""

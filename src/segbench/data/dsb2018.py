@@ -11,15 +11,16 @@ import numpy as np
 
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import is_folder, list_names, scan
-from segbench.data.store.prepared import Case
+from segbench.data.store.prepared import MOST_INSTANCES, Case, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 
 
 class DSB2018DataModule(SegmentationDataModule):
-    """Nuclei and background; the instance masks of an image are merged."""
+    """Nuclei and background; the masks of an image are merged, and their nuclei told apart."""
 
     folder_name: ClassVar[str] = "dsb2018"
+    has_instances = True
     source: ClassVar[str] = (
         "get stage1_train.zip (BBBC038v1, Broad Bioimage Benchmark Collection) and unpack it so "
         "that data/dsb2018/stage1_train/<id>/images/<id>.png exists"
@@ -57,3 +58,18 @@ class DSB2018DataModule(SegmentationDataModule):
                 )
         merged: Array = (np.maximum.reduce(masks) > 127).astype(np.uint8)
         return merged
+
+    def merge_instances(self, case: Case, masks: list[Array]) -> Instances:
+        """The number of the nucleus at each pixel (H, W), in the order of their files.
+
+        Where masks overlap, a pixel belongs to the first.
+        """
+        if len(masks) > MOST_INSTANCES:
+            raise DataError(
+                f"{case.masks[0].parent}: {len(masks)} masks, where at most {MOST_INSTANCES} "
+                "objects are told apart; remove the case"
+            )
+        found = np.zeros(masks[0].shape, np.uint16)
+        for number, mask in reversed([*enumerate(masks, 1)]):
+            found[mask > 127] = number
+        return found

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures, is_folder, scan
 from segbench.data.decoding.picture_facts import holds_loss
@@ -28,16 +30,18 @@ from segbench.data.layouts.patterns import (
 from segbench.data.mask_files import (
     Palette,
     check_channel,
+    check_instances,
     check_palette,
     check_values,
     is_blurred_pair,
     label,
     read_alpha,
     read_ids,
+    read_numbers,
     read_set,
 )
 from segbench.data.splits import PARTS, Part, complete_parts
-from segbench.data.store.prepared import Case
+from segbench.data.store.prepared import Case, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
 
@@ -65,6 +69,8 @@ class FolderDataModule(SegmentationDataModule):
         mask_values: the grey value of each class in a mask, such as [0, 255]; None: class ids.
         palette: the colour [r, g, b] of each class by its name, ``ignore`` for ignored pixels;
             None: masks are not coloured.
+        instances: whether the values of the masks, of 8 or 16 bits, are numbers of objects of the
+            second class, 0 for the first one; scores of objects need them.
         white: the value of 16-bit grey images that becomes 255, 1 to 65535.
         exif: ``apply`` or ``ignore``, see `SegmentationDataModule`.
         options: those of `SegmentationDataModule`. Folders train, val and test are the split; if
@@ -85,11 +91,15 @@ class FolderDataModule(SegmentationDataModule):
         mask_channel: str | None = None,
         mask_values: Sequence[int] | None = None,
         palette: Palette | None = None,
+        instances: bool = False,
         white: int = 65535,
         exif: str = "apply",
         **options: Any,
     ) -> None:
         super().__init__(root=root, exif=exif, **options)
+        self.has_instances = check_instances(
+            instances, self.num_classes, bool(mask_values or palette or mask_channel)
+        )
         if mask_values is not None and palette is not None:
             raise ConfigError("data.mask_values and data.palette: a mask has one of them; give one")
         if not 0 < white <= 65535:
@@ -239,6 +249,15 @@ class FolderDataModule(SegmentationDataModule):
             return () if number else tuple(file.with_name(name) for name in names)
         first = self.patterns[0][0].text
         raise DataError(f"{file}: the images of this network are files such as {first}")
+
+    def read_truths(
+        self, case: Case, files: Sequence[tuple[bytes, Path]]
+    ) -> tuple[Array, Instances | None]:
+        """Class ids (H, W), and with ``instances`` the number of the object at each pixel."""
+        if not self.has_instances:
+            return super().read_truths(case, files)
+        numbers = read_numbers(*files[0], **self.how)
+        return (numbers > 0).astype(np.uint8), numbers
 
     def read_mask(self, content: bytes, file: Path) -> Array:
         """Class ids (H, W) of a mask; 0 or 1 for a mask of a single class."""

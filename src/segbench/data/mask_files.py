@@ -12,6 +12,7 @@ from segbench.data.decoding.opening import opened
 from segbench.data.decoding.picture_facts import holds_loss
 from segbench.data.decoding.pictures import decode_mask
 from segbench.data.options import as_texts
+from segbench.data.store.prepared import MOST_INSTANCES, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, DataError
 
@@ -59,6 +60,27 @@ def check_channel(channel: str | None, num_classes: int, with_values: bool) -> s
             "two data.class_names, and neither data.mask_values nor data.palette"
         )
     return channel
+
+
+def check_instances(instances: bool, num_classes: int, with_values: bool) -> bool:
+    """``data.instances``.
+
+    Args:
+        instances: the option.
+        num_classes: the number of classes.
+        with_values: whether another option says what the masks' values mean.
+
+    Raises:
+        ConfigError: more than two classes, or another meaning of the values besides it.
+    """
+    if not isinstance(instances, bool):
+        raise ConfigError(f"data.instances={instances}: expected true or false")
+    if instances and (num_classes != 2 or with_values):
+        raise ConfigError(
+            "data.instances=true: a mask's values are the numbers of objects of one class; give "
+            "two data.class_names, and none of data.mask_values, data.palette, data.mask_channel"
+        )
+    return instances
 
 
 def is_blurred_pair(values: Sequence[int] | None) -> bool:
@@ -188,6 +210,21 @@ def _translate(
         )
     labels = np.array([known[value] for value in found.tolist()], np.uint8)
     return labels[indices].reshape(stored.shape)
+
+
+def read_numbers(content: bytes, file: Path, **how: Any) -> Instances:
+    """The number of the object at each pixel (H, W) of a mask, 0 for none.
+
+    Raises:
+        DataError: the mask has numbers below 0 or of more than 16 bits, or colours.
+    """
+    stored = _one_channel(decode_mask(content, file, **how), file)
+    if stored.min() < 0 or stored.max() > MOST_INSTANCES:
+        raise DataError(
+            f"{file}: numbers of objects from {stored.min()} to {stored.max()}; expected 0 to "
+            f"{MOST_INSTANCES}"
+        )
+    return stored.astype(np.uint16)
 
 
 def read_alpha(content: bytes, file: Path, **how: Any) -> Array:

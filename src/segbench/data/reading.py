@@ -12,7 +12,7 @@ from segbench.data.decoding.files import read_file
 from segbench.data.decoding.opening import max_bytes, stored_as
 from segbench.data.decoding.picture_facts import image_notices
 from segbench.data.decoding.pictures import decode_image, decode_mask
-from segbench.data.store.prepared import Case, Decoded
+from segbench.data.store.prepared import Case, Decoded, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 
@@ -72,13 +72,24 @@ class CaseReader:
         del content, contents
         image = self.read_channels(images)
         images.clear()  # a large picture's file takes memory too
-        mask = self.merge_masks(case, [self.read_mask(*pair) for pair in pairs])
-        return Decoded(image, mask, digest.hexdigest(), notes)
+        mask, instances = self.read_truths(case, pairs)
+        return Decoded(image, mask, digest.hexdigest(), notes, instances)
 
-    def read_truth(self, case: Case) -> Array:
-        """The class ids (H, W) of a case's mask, without its image."""
-        masks = [self.read_mask(self.read_file(file), file) for file in case.masks]
-        return self.merge_masks(case, masks)
+    def read_truths(
+        self, case: Case, files: Sequence[tuple[bytes, Path]]
+    ) -> tuple[Array, Instances | None]:
+        """The class ids (H, W) of a case, and the number of the object at each pixel.
+
+        Args:
+            case: the case.
+            files: the contents and the paths of its mask files.
+        """
+        masks = [self.read_mask(*file) for file in files]
+        return self.merge_masks(case, masks), self.merge_instances(case, masks)
+
+    def read_truth(self, case: Case) -> tuple[Array, Instances | None]:
+        """The class ids (H, W) of a case's mask and the numbers of its objects, without image."""
+        return self.read_truths(case, [(self.read_file(file), file) for file in case.masks])
 
     def read_file(self, file: str | Path) -> bytes:
         """The content of a regular file no larger than a picture of ``max_pixels``.
@@ -164,3 +175,7 @@ class CaseReader:
     def merge_masks(self, case: Case, masks: list[Array]) -> Array:
         """Class ids (H, W) from the mask files of a case; by default the first mask."""
         return masks[0]
+
+    def merge_instances(self, case: Case, masks: list[Array]) -> Instances | None:
+        """The number of the object at each pixel (H, W), 0 for none; None: they are not known."""
+        return None

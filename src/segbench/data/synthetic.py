@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segbench.data.base import SegmentationDataModule
-from segbench.data.store.prepared import Case, Decoded
+from segbench.data.store.prepared import Case, Decoded, Instances
 from segbench.errors import ConfigError
 
 Floats = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ class SyntheticDataModule(SegmentationDataModule):
         super().__init__(class_names=names, num_classes=num_classes, **options)
         if self.in_channels not in (1, 3):
             raise ConfigError(f"data.in_channels={self.in_channels}: generated with 3, or 1")
-        self.count = count
+        self.count, self.has_instances = count, num_classes == 2
 
     def find_cases(self) -> list[Case]:
         """One case for each image, with its number as the id and without files."""
@@ -61,28 +61,37 @@ class SyntheticDataModule(SegmentationDataModule):
 
     def read(self, case: Case) -> Decoded:
         """Generate the image with the number in the case's id."""
-        image, mask = draw_cells(int(case.id), self.num_classes)
+        image, mask, numbers = draw_objects(int(case.id), self.num_classes)
         if self.in_channels == 1:
             image = image.mean(axis=2, keepdims=True).astype(np.uint8)
-        return Decoded(image, mask, hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest())
+        digest = hashlib.sha256(image.tobytes() + mask.tobytes()).hexdigest()
+        return Decoded(image, mask, digest, instances=numbers if self.has_instances else None)
 
 
 def draw_cells(
     index: int, num_classes: int = 2
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """The image (H, W, 3) and the mask (H, W) number ``index``, both uint8."""
+    return draw_objects(index, num_classes)[:2]
+
+
+def draw_objects(
+    index: int, num_classes: int = 2
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], Instances]:
+    """Image, mask and, as uint16, the number of the cell at each pixel; a later cell covers."""
     rng = np.random.default_rng([2018, index, num_classes])
     height, width = rng.integers(64, 113, size=2)
     image = _background(rng, height, width)
     mask = np.zeros((height, width), np.uint8)
-    for _ in range(rng.integers(4, 14)):
+    numbers = np.zeros((height, width), np.uint16)
+    for number in range(1, int(rng.integers(4, 14)) + 1):
         kind = int(rng.integers(1, num_classes))
         inside = _outline(rng, height, width)
         _paint(rng, image, inside, kind)
-        mask[inside > 0.5] = kind
+        mask[inside > 0.5], numbers[inside > 0.5] = kind, number
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))  # type: ignore[assignment]
     image += rng.normal(0, rng.uniform(0.02, 0.09), image.shape).astype(np.float32)
-    return (image.clip(0, 1) * 255).astype(np.uint8), mask
+    return (image.clip(0, 1) * 255).astype(np.uint8), mask, numbers
 
 
 def _texture(rng: np.random.Generator, height: int, width: int, scale: float) -> Floats:

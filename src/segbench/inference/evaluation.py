@@ -20,6 +20,7 @@ from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer
 from segbench.config.families import Permitted
 from segbench.config.identity import Identity, settings, without_defaults
+from segbench.config.object_scores import check_instances_known, find_objects
 from segbench.data.base import SegmentationDataModule
 from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware.device import count_flops, environment
@@ -28,6 +29,7 @@ from segbench.inference.runs import Run, built, check_alike, load_network
 from segbench.inference.threshold_search import find_threshold
 from segbench.inference.thresholds import check_threshold
 from segbench.losses.class_weights import needs_pixel_counts
+from segbench.metrics.objects import FindObjects
 from segbench.records.cells import Cell
 from segbench.records.logs import log_to
 from segbench.records.record import CONFIG, LOG, SPLIT, Record, write_json, write_record, write_text
@@ -67,7 +69,11 @@ def evaluate(
     data = built(without_augment(cfg).data, permitted["data"], SegmentationDataModule)
     check_classes(runs[0], data)
     runs[0].normalise_as_trained(data)
-    task = _build_task(_build_network(runs, cfg, flips, permitted), data)
+    find = find_objects(cfg)
+    if "scores" in cfg.evaluation:
+        check_instances_known(find, data.has_instances, data.num_classes)
+    find = find if data.has_instances else None  # of the cell's own scores
+    task = _build_task(_build_network(runs, cfg, flips, permitted), data, find)
     data.setup()
     own = _is_own(runs, data, own_data)
     if cfg.evaluation.part is None:
@@ -90,6 +96,8 @@ def evaluate(
         if "threshold" in cfg.evaluation:
             task.threshold, chosen = find_threshold(cfg.evaluation.threshold, task, data, trainer)
             record["evaluated"] |= {"threshold": task.threshold, "threshold_from": chosen}
+        if task.scores.find is not None:
+            record["objects"] = task.scores.find.record
         parts = ("val", "test") if part == "test" else (part,)
         record["metrics"] = score_parts(trainer, task, data, parts, folder, record["notes"])
         with noted("pictures for comparisons", record["notes"]):
@@ -181,7 +189,9 @@ def _build_network(
     return networks[0] if len(networks) == 1 and not flips else Averaged(networks, flips)
 
 
-def _build_task(network: nn.Module, data: SegmentationDataModule) -> SegmentationTask:
+def _build_task(
+    network: nn.Module, data: SegmentationDataModule, find: FindObjects | None
+) -> SegmentationTask:
     """A task like the one that scored the cell; its optimizer is not used."""
     return SegmentationTask(
         network=network,
@@ -189,6 +199,7 @@ def _build_task(network: nn.Module, data: SegmentationDataModule) -> Segmentatio
         optimizer=torch.optim.SGD,
         num_classes=data.num_classes,
         ignore_index=data.ignore_index,
+        find_objects=find,
     )
 
 

@@ -17,10 +17,11 @@ from segbench.data.decoding.files import SUFFIXES, find_pictures
 from segbench.data.formats.nifti import NIfTIDataModule
 from segbench.data.layouts.patterns import VOLUMES
 from segbench.data.mask_files import check_values, read_ids
-from segbench.data.store.prepared import Case
+from segbench.data.store.prepared import Case, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 from segbench.metrics.counts import ImageScores
+from segbench.metrics.objects import FindObjects
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.pictures import encode_labels
 from segbench.records.record import Record
@@ -112,7 +113,8 @@ class Scored:
         cases: the scored cases by their index.
         part: the part of the data set that they are.
         split: the content of ``split.json``.
-        truth_of: gives the true mask (H, W) of a case by its index.
+        truth_of: gives the true mask (H, W) of a case by its index, and the numbers of its objects
+            if the data set tells them apart.
         groups: of the cases, in their order; None: none are known.
         own: whether they are a data set's, whose pictures reports can show.
     """
@@ -121,7 +123,7 @@ class Scored:
     cases: Mapping[int, Case]
     part: str
     split: dict[str, Any]
-    truth_of: Callable[[int], Array]
+    truth_of: Callable[[int], tuple[Array, Instances | None]]
     groups: list[str] | None
     own: bool
 
@@ -131,8 +133,12 @@ class Scored:
         data.setup()
         cases = {index: data.cases[index] for index in data.indices(part)}
         groups = None if data.groups is None else [data.groups[index] for index in cases]
-        split, original = data.split_record(), data.prepared.original
-        return cls(data, cases, part, split, original, groups, own=True)
+        split, prepared = data.split_record(), data.prepared
+
+        def truth_of(index: int) -> tuple[Array, Instances | None]:
+            return prepared.original(index), prepared.instances(index)
+
+        return cls(data, cases, part, split, truth_of, groups, own=True)
 
     @classmethod
     def of_files(cls, data: SegmentationDataModule) -> "Scored":
@@ -147,7 +153,7 @@ class Scored:
             entries.append({"id": case.id, "sha256": sha256, **group})
         split = {"parts": {"train": [], "val": [], "test": entries}}
 
-        def truth_of(index: int) -> Array:
+        def truth_of(index: int) -> tuple[Array, Instances | None]:
             return data.read_truth(found[index])
 
         return cls(data, dict(enumerate(found)), "test", split, truth_of, groups, own=False)
@@ -157,8 +163,16 @@ class Scored:
         """The ids of the scored cases."""
         return [case.id for case in self.cases.values()]
 
-    def write(self, predictions: Predictions, folder: Path, record: Record) -> dict[str, float]:
+    def write(
+        self, predictions: Predictions, folder: Path, record: Record, find: FindObjects | None
+    ) -> dict[str, float]:
         """Score the predictions, and write their table and small pictures of them.
+
+        Args:
+            predictions: the predicted masks.
+            folder: receives the files.
+            record: of the masks.
+            find: finds the predicted objects; None: objects are not scored.
 
         Returns:
             The averages.
@@ -167,9 +181,9 @@ class Scored:
             DataError: a mask cannot be read, or has another size than the true one.
         """
         data, pngs = self.data, {}
-        scores = ImageScores(data.num_classes, data.ignore_index, surface=True)
+        scores = ImageScores(data.num_classes, data.ignore_index, surface=True, find=find)
         for index in track(self.cases, len(self.cases), f"scoring {len(self.cases)} masks"):
-            labels, truth = predictions.read(self.cases[index]), self.truth_of(index)
+            labels, (truth, objects) = predictions.read(self.cases[index]), self.truth_of(index)
             if labels.shape != truth.shape:
                 raise DataError(
                     f"pred={predictions.folder}: the mask of {self.cases[index].id} has "
@@ -177,11 +191,12 @@ class Scored:
                     f"x {truth.shape[0]}; masks are scored at the original size"
                 )
             one, other = (torch.from_numpy(m.astype(np.int64))[None] for m in (labels, truth))
-            scores.update(one, other, torch.tensor([index]))
+            known = None if objects is None else [objects.astype(np.int32)]
+            scores.update(one, other, torch.tensor([index]), known)
             pngs[index] = encode_labels(labels)
         found = scores.compute()
         facts = found.counts, found.sizes, found.surface
-        table = score_table(self.ids, data.class_names, *facts, self.groups)
+        table = score_table(self.ids, data.class_names, *facts, self.groups, found.objects)
         write_scores(table, folder)
         if self.own:
             with noted("pictures for comparisons", record["notes"]):

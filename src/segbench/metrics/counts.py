@@ -1,5 +1,6 @@
 """Counts of right and wrong pixels of each image and class, from which scores are computed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from segbench.arrays import row_blocks
-from segbench.metrics.registry import SURFACE, mask_scores
+from segbench.metrics.objects import FindObjects
+from segbench.metrics.registry import OF_OBJECTS, SURFACE, mask_scores, object_scores
 from segbench.metrics.scores import scored_classes
 from segbench.metrics.surface import TOLERANCE
 
@@ -27,6 +29,7 @@ class Scores:
     counts: NDArray[np.int64]  # (n, C, 3): true positive, false positive, false negative
     sizes: NDArray[np.int64]  # (n, 2): height and width in pixels
     surface: NDArray[np.float64] | None  # (n, C, S): the scores SURFACE of the registry
+    objects: NDArray[np.float64] | None = None  # (n, O): the foreground's OF_OBJECTS
 
 
 def image_counts(
@@ -104,6 +107,7 @@ class ImageScores(Metric):
         ignore_index: the target's label of pixels that do not count.
         surface: whether to compute surface scores too, which copies the labels to the host.
         tolerance: the tolerance of NSD, in pixels.
+        find: finds predicted objects, of two classes; None: objects are not scored.
 
     Raises:
         ValueError: if ``num_classes`` or ``ignore_index`` does not fit the labels of a mask.
@@ -123,6 +127,7 @@ class ImageScores(Metric):
         ignore_index: int = 255,
         surface: bool = False,
         tolerance: float = TOLERANCE,
+        find: FindObjects | None = None,
     ) -> None:
         super().__init__()
         if not 2 <= num_classes < LABELS:
@@ -133,21 +138,30 @@ class ImageScores(Metric):
                 "a mask without ignored pixels can name 255"
             )
         self.num_classes, self.ignore_index = num_classes, ignore_index
-        self.with_surface, self.tolerance = surface, tolerance
+        self.with_surface, self.tolerance, self.find = surface, tolerance, find
         self.index: list[Tensor]
         self.counts: list[Tensor]
         self.sizes: list[Tensor]
         self.surface: list[Tensor]
-        for name in ("index", "counts", "sizes", "surface"):
+        self.objects: list[Tensor]
+        for name in ("index", "counts", "sizes", "surface", "objects"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
-    def update(self, prediction: Tensor, target: Tensor, index: Tensor) -> None:
+    def update(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        index: Tensor,
+        objects: Sequence[NDArray[Any]] | None = None,
+    ) -> None:
         """Add a row for each image.
 
         Args:
             prediction: labels ``(N, H, W)``.
             target: labels ``(N, H, W)``.
             index: ``(N,)``, the index of each image's case in the data set.
+            objects: for each image the number of the true object at each pixel ``(H, W)``, if
+                objects are scored.
 
         Raises:
             ValueError: if the three shapes do not fit one another.
@@ -166,6 +180,18 @@ class ImageScores(Metric):
         self.sizes.append(torch.stack([height, width], dim=1))
         if self.with_surface:
             self.surface.append(self._surface(prediction, target).to(counts.device))
+        if self.find is not None and objects is not None:
+            self.objects.append(self._objects(prediction, target, objects).to(counts.device))
+
+    def _objects(self, prediction: Tensor, target: Tensor, true: Sequence[NDArray[Any]]) -> Tensor:
+        """The foreground's scores ``(N, O)`` float64 of objects."""
+        assert self.find is not None
+        rows = []
+        for labels, mask, ids in zip(prediction, target, true, strict=True):
+            ignored = (mask == self.ignore_index).cpu().numpy()
+            foreground = (labels == 1).cpu().numpy()
+            rows.append(object_scores(foreground, ids, self.find, ignored))
+        return torch.from_numpy(np.stack(rows))
 
     def _surface(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Surface scores ``(N, C, S)`` float64 of the scored classes, NaN for others."""
@@ -191,6 +217,11 @@ class ImageScores(Metric):
             if self.with_surface:
                 empty = (0, self.num_classes, len(SURFACE))
                 self.surface.append(torch.zeros(empty, dtype=torch.float64, device=self.device))
+            if self.find is not None:
+                empty_rows = (0, len(OF_OBJECTS))
+                self.objects.append(
+                    torch.zeros(empty_rows, dtype=torch.float64, device=self.device)
+                )
         super().sync(*args, **kwargs)
 
     def compute(self) -> Scores:
@@ -199,4 +230,7 @@ class ImageScores(Metric):
         index, counts, sizes = (dim_zero_cat(table).cpu().numpy() for table in tables)
         order = np.unique(index, return_index=True)[1]
         surface = dim_zero_cat(self.surface).cpu().numpy()[order] if self.with_surface else None
-        return Scores(index[order], counts[order], sizes[order], surface)
+        objects = None
+        if self.find is not None and len(self.objects):
+            objects = dim_zero_cat(self.objects).cpu().numpy()[order]
+        return Scores(index[order], counts[order], sizes[order], surface, objects)

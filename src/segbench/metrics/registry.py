@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.arrays import Values
-from segbench.metrics import surface
+from segbench.metrics import objects, surface
+from segbench.metrics.objects import FindObjects, Matching
 from segbench.metrics.surface import Mask, MaskPair
 
 Counts = NDArray[np.int64]
@@ -29,7 +30,9 @@ class Score:
         label: name in tables and figures.
         of_counts: formula from counts ``(…, 3)`` (tp, fp, fn) to values ``(…)``.
         of_masks: formula from a pair of masks, neither of them empty, to a value.
-        unit: ``"px"``, or empty for a fraction.
+        of_objects: formula from the matching of an image's objects to a value; such scores are
+            computed only if they are asked for.
+        unit: ``"px"`` or ``"objects"``, or empty for a fraction.
         lower_is_better: whether the best value is the lowest.
         upper: the largest possible value; the smallest is 0.
         per_image: whether it is a mean over images; else its counts are summed over all images.
@@ -49,6 +52,7 @@ class Score:
     label: str
     of_counts: Callable[[Counts], Values] | None = None
     of_masks: Callable[[MaskPair], float] | None = None
+    of_objects: Callable[[Matching], float] | None = None
     unit: str = ""
     lower_is_better: bool = False
     upper: float = 1.0
@@ -130,12 +134,23 @@ REGISTRY = (
     ),
     Score("nsd", "NSD", of_masks=surface.nsd, column=True, headline=True, shown=True),
     Score("boundary_iou", "Boundary IoU", of_masks=surface.boundary_iou, column=True, shown=True),
+    Score("ap50", "AP50 of objects", of_objects=objects.ap50, column=True),
+    Score("ap", "AP of objects", of_objects=objects.ap, column=True, shown=True, heading="AP"),
+    Score("pq", "panoptic quality", of_objects=objects.pq, column=True, shown=True, heading="PQ"),
+    Score("sq", "segmentation quality", of_objects=objects.sq, column=True),
+    Score("rq", "recognition quality", of_objects=objects.rq, column=True),
+    Score("aji", "AJI", of_objects=objects.aji, column=True, shown=True),
+    Score(
+        "count_error", "error of the count", of_objects=objects.count_error, unit="objects",
+        lower_is_better=True, upper=math.inf, column=True, shown=True, heading="count error",
+    ),
 )  # fmt: skip
 BY_NAME = {score.name: score for score in REGISTRY}
 PER_IMAGE = {score.name: score for score in REGISTRY if score.per_image}
 OF_COUNTS = {score.name: score.of_counts for score in REGISTRY if score.of_counts}
 OF_MASKS = {score.name: score.of_masks for score in REGISTRY if score.of_masks}
 SURFACE = list(OF_MASKS)
+OF_OBJECTS = [score.name for score in REGISTRY if score.of_objects]
 
 
 def find_score(name: str) -> Score:
@@ -175,3 +190,36 @@ def mask_scores(prediction: Mask, truth: Mask, tolerance: float = surface.TOLERA
         return np.array([BY_NAME[name].missed(diagonal) for name in SURFACE])
     pair = MaskPair(prediction, truth, tolerance)
     return np.array([formula(pair) for formula in OF_MASKS.values()])
+
+
+def object_scores(
+    prediction: Mask, truth: NDArray[Any], find: FindObjects, ignored: Mask | None = None
+) -> Values:
+    """The scores ``OF_OBJECTS`` of a predicted mask (H, W) against true objects, in this order.
+
+    Args:
+        prediction: the mask, whose objects ``find`` finds.
+        truth: ``(H, W)``, the number of the object at each pixel, 0 for none.
+        find: finds the predicted objects.
+        ignored: ``(H, W)``, pixels that do not count; a predicted object is found with them, and
+            scored without them.
+
+    Returns:
+        One value for each score: NaN where there are neither predicted nor true objects. Where
+        there is only one kind, all are 0 but the count error.
+
+    Example:
+        >>> truth = np.repeat([[1, 1, 1, 0, 2, 2, 2]], 3, axis=0)
+        >>> found = object_scores(truth == 1, truth, FindObjects())
+        >>> dict(zip(OF_OBJECTS, found.round(2).tolist()))["ap"]  # one of two objects, exactly
+        0.5
+    """
+    found_objects = find(np.ascontiguousarray(prediction))
+    if ignored is not None:
+        found_objects = np.where(ignored, 0, found_objects)
+        truth = np.where(ignored, 0, truth)
+    found = Matching.of(found_objects, truth)
+    if not len(found.predicted) + len(found.true):
+        return np.full(len(OF_OBJECTS), np.nan)
+    formulas = [score.of_objects for score in REGISTRY if score.of_objects]
+    return np.array([formula(found) for formula in formulas])

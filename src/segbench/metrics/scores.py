@@ -11,10 +11,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segbench.arrays import Values
-from segbench.metrics.registry import OF_COUNTS, PER_IMAGE, REGISTRY, SURFACE, Counts
+from segbench.metrics.registry import (
+    OF_COUNTS,
+    OF_OBJECTS,
+    PER_IMAGE,
+    REGISTRY,
+    SURFACE,
+    Counts,
+)
 from segbench.types import SCHEMA
 
 COUNTS = ["tp", "fp", "fn"]
+FOREGROUND = 1  # of two classes
 OVERLAP = [score.name for score in REGISTRY if score.of_counts and score.column]
 GROUP = "group"  # an optional column
 COLUMNS = ["id", "class", *COUNTS, *OVERLAP, *SURFACE, "height", "width", "schema"]
@@ -37,6 +45,7 @@ def score_table(
     sizes: NDArray[np.int64],
     surface: Values | None = None,
     groups: Sequence[str] | None = None,
+    objects: Values | None = None,
 ) -> pd.DataFrame:
     """A table with ``COLUMNS``: one row for each image and class, the images in the given order.
 
@@ -50,6 +59,8 @@ def score_table(
         surface: the scores ``SURFACE``, ``(n, C, S)``; None: they were not computed.
         groups: of each image the patient, slide or video that it comes from, for a column ``group``
             after ``id``; None: no such column.
+        objects: the foreground's scores ``OF_OBJECTS``, ``(n, O)``, for further columns; None: no
+            such columns.
 
     Raises:
         ValueError: if the arguments do not fit one another, or the masks held foreign labels.
@@ -84,6 +95,11 @@ def score_table(
         "schema": SCHEMA,
     }
     table = pd.DataFrame(columns)[COLUMNS]
+    if objects is not None:
+        for place, (name, values) in enumerate(zip(OF_OBJECTS, objects.T, strict=True)):
+            column = np.full((n, num_classes), np.nan)
+            column[:, FOREGROUND] = values
+            table.insert(COLUMNS.index("height") + place, name, column.ravel())
     if groups is not None:
         table.insert(1, GROUP, np.repeat(np.asarray(groups, dtype=object), num_classes))
     return table
@@ -146,12 +162,16 @@ def aggregate(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, floa
     absent: NDArray[np.bool_] = np.isnan(per_image["iou"])
     nowhere: NDArray[np.bool_] = np.asarray(absent.all(axis=1))
     averages = _named_sums("images_without", absent, nowhere, names)
-    measured = _surface(table, len(class_names))
+    measured = _columns(table, SURFACE, len(class_names))
     if measured:
         per_image |= {name: values[:, scored] for name, values in measured.items()}
         predicted, actual = (counts[:, scored, 0] + counts[:, scored, k] > 0 for k in (1, 2))
         failures = predicted != actual
         averages |= _named_sums("surface_failures", failures, failures, names)
+    per_image |= {
+        name: values[:, scored]
+        for name, values in _columns(table, OF_OBJECTS, len(class_names)).items()
+    }
     for name, values in per_image.items():
         averages[name] = float(known_mean(known_mean(values, axis=1)))
         averages |= _by_class(name, known_mean(values, axis=0), names)
@@ -216,9 +236,9 @@ def _counts(table: pd.DataFrame, class_names: Sequence[str]) -> Counts:
     return table[COUNTS].to_numpy(dtype=np.int64).reshape(-1, num_classes, 3)
 
 
-def _surface(table: pd.DataFrame, num_classes: int) -> dict[str, Values]:
-    """The surface scores ``(n, C)`` of a table; tables of older versions have fewer."""
-    columns = {name: table[name].to_numpy(dtype=np.float64) for name in SURFACE if name in table}
+def _columns(table: pd.DataFrame, names: Sequence[str], num_classes: int) -> dict[str, Values]:
+    """The scores ``(n, C)`` in those columns of a table that are there and not empty."""
+    columns = {name: table[name].to_numpy(dtype=np.float64) for name in names if name in table}
     return {
         name: values.reshape(-1, num_classes)
         for name, values in columns.items()

@@ -98,9 +98,9 @@ class NIfTIDataModule(SegmentationDataModule):
         labels = self.read_labels(case.files[1], number, self.values)
         return Decoded(image, labels, self.contents.cases.get(case.id, ""))
 
-    def read_truth(self, case: Case) -> Array:
-        """The class ids (H, W) of a slice's mask."""
-        return self.read_labels(case.files[1], int(case.id.rpartition("/")[2]), self.values)
+    def read_truth(self, case: Case) -> tuple[Array, None]:
+        """The class ids (H, W) of a slice's mask; its objects are not told apart."""
+        return self.read_labels(case.files[1], int(case.id.rpartition("/")[2]), self.values), None
 
     def read_labels(self, file: str, number: int, values: Sequence[int] | None) -> Array:
         """Class ids (H, W) of slice ``number`` of a mask's file; ``values`` as mask_values."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 from torch.utils.data import Dataset
 from torch.utils.data.distributed import DistributedSampler
 
@@ -29,10 +30,18 @@ class PreparedCases(Dataset[Batch]):
         prepared: the prepared cases of the data set.
         indices: the indices in it of the cases of this part.
         originals: whether batches include the masks at their original sizes.
+        instances: whether they include the numbers of the objects at each pixel.
     """
 
-    def __init__(self, prepared: Prepared, indices: Sequence[int], originals: bool = False) -> None:
-        self.prepared, self.indices, self.originals = prepared, np.asarray(indices), originals
+    def __init__(
+        self,
+        prepared: Prepared,
+        indices: Sequence[int],
+        originals: bool = False,
+        instances: bool = False,
+    ) -> None:
+        self.prepared, self.indices = prepared, np.asarray(indices)
+        self.originals, self.instances = originals, instances
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -43,6 +52,17 @@ class PreparedCases(Dataset[Batch]):
         found = _as_batch(self.prepared.images[chosen], self.prepared.masks[chosen], chosen)
         if self.originals:
             found["original"] = [torch.from_numpy(self.prepared.original(i)) for i in chosen]
+        if self.instances:
+            found["instances"] = self.numbers(chosen.tolist())
+        return found
+
+    def numbers(self, indices: Sequence[int]) -> list[Tensor]:
+        """The numbers (H_i, W_i) int32 of the objects at each pixel of cases."""
+        found = []
+        for index in indices:
+            numbers = self.prepared.instances(index)
+            assert numbers is not None
+            found.append(torch.from_numpy(numbers.astype(np.int32)))
         return found
 
     def batch_bytes(self, batch_size: int) -> int:

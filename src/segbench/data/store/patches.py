@@ -139,14 +139,20 @@ class WholeCases(PreparedCases):
     Args:
         prepared: the prepared cases, at their own sizes.
         indices: of the cases of a part.
-        size: of the windows. Smaller pictures are padded, their masks are not.
         originals: whether batches include the masks at their original sizes.
+        instances: whether they include the numbers of the objects at each pixel.
+        size: of the windows. Smaller pictures are padded, their masks are not.
     """
 
     def __init__(
-        self, prepared: Prepared, indices: Sequence[int], size: Size, originals: bool = False
+        self,
+        prepared: Prepared,
+        indices: Sequence[int],
+        originals: bool,
+        instances: bool,
+        size: Size,
     ) -> None:
-        super().__init__(prepared, indices, originals)
+        super().__init__(prepared, indices, originals, instances)
         self.size = size
 
     def __getitems__(self, items: list[Any]) -> Batch:  # of one picture
@@ -163,6 +169,8 @@ class WholeCases(PreparedCases):
         }
         if self.originals:
             found["original"] = [torch.from_numpy(self.prepared.original(index))]
+        if self.instances:
+            found["instances"] = self.numbers([index])
         return found
 
     def batch_bytes(self, batch_size: int) -> int:

@@ -7,10 +7,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segbench.data.store.ragged import Ragged
 from segbench.data.store.transforms import Array, Values
 from segbench.records.checksums import DamagedError, digest_bytes
+
+Instances = npt.NDArray[np.uint16]
+MOST_INSTANCES = 65_535
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,15 @@ class Decoded:
         mask: class ids (H, W) uint8.
         sha256: the SHA-256 of its concatenated files.
         notes: phrases for what reading left out or changed, without the file's name.
+        instances: the number of the object at each pixel (H, W) uint16, 0 for none; None: the data
+            set does not tell objects apart.
     """
 
     image: Values
     mask: Array
     sha256: str
     notes: tuple[str, ...] = ()
+    instances: Instances | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,11 @@ class Prepared:
 
     images: Any  # (N, H, W, C) uint8 or float32, or Ragged of (H, W, C)
     masks: Any  # (N, H, W), or Ragged of (H, W)
-    originals: Array  # PNG files of the original masks, one after another
+    # PNG files, one after another: of each case the original mask and, if objects are told apart,
+    # their numbers
+    originals: Array
     offsets: list[int]  # N + 1 byte positions in originals
+    instance_bytes: list[int]  # of the last bytes of each case in originals; 0: no objects
     sha256: list[str]
     sizes: list[tuple[int, int]]  # (height, width) of the files
     labels: list[list[int]]  # the labels in the original mask
@@ -102,7 +112,20 @@ class Prepared:
         """The mask (H_i, W_i) of a case at its original size."""
         self.check([index])
         png = self.originals[self.offsets[index] : self.offsets[index + 1]]
+        png = png[: len(png) - self.instance_bytes[index]]
         return cv2.imdecode(np.asarray(png), cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
+
+    def instances(self, index: int) -> Instances | None:
+        """The number of the object at each pixel (H_i, W_i) of a case, 0 for none.
+
+        None if the data set does not tell objects apart.
+        """
+        self.check([index])
+        if not self.instance_bytes[index]:
+            return None
+        end = self.offsets[index + 1]
+        png = np.asarray(self.originals[end - self.instance_bytes[index] : end])
+        return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
 
 
 def case_sum(*stored: Values) -> str:
@@ -126,5 +149,6 @@ def with_facts(
     notes = [each["notes"] for each in facts]
     ranges = [each["range"] for each in facts]
     sums = [str(each["sum"]) for each in facts]
-    found = hashes, sizes, labels, pixels, notes, ranges, sums
+    instance_bytes = [each.get("instance_bytes", 0) for each in facts]
+    found = instance_bytes, hashes, sizes, labels, pixels, notes, ranges, sums
     return Prepared(images, masks, originals, offsets, *found, folder, locations)

@@ -92,14 +92,17 @@ def prepare_all(cases: list[Case], read: Read, form: Form) -> Iterator[Ready]:
 def prepare(case: Decoded, form: Form) -> Ready:
     """A decoded case in the form of the store."""
     size = form.size_of(case.mask.shape)
-    png = cv2.imencode(".png", case.mask)[1]
+    png = cv2.imencode(".png", case.mask)[1].tobytes()
+    instances = b""
+    if case.instances is not None:
+        instances = cv2.imencode(".png", case.instances)[1].tobytes()
     mask = np.ascontiguousarray(resize_mask(case.mask, size))
     counts = label_counts(mask)
     labels = np.flatnonzero(counts)
     image = np.ascontiguousarray(resize_image(case.image.astype(form.kind, copy=False), size))
     pixels = case.image.reshape(-1, case.image.shape[2])
     facts: dict[str, Any] = {
-        "bytes": len(png),
+        "bytes": len(png) + len(instances),
         "sha256": case.sha256,
         "size": case.mask.shape,
         "labels": np.flatnonzero(label_counts(case.mask)).tolist(),
@@ -107,13 +110,16 @@ def prepare(case: Decoded, form: Form) -> Ready:
         "range": np.stack([pixels.min(axis=0), pixels.max(axis=0)], 1).astype(float).tolist(),
         "notes": list(case.notes),
     }
-    stored, found = [image, mask, png], np.empty((0, 3), "<i4")
+    if instances:
+        facts["instance_bytes"] = len(instances)
+    png += instances
+    stored, found = [image, mask, np.frombuffer(png, np.uint8)], np.empty((0, 3), "<i4")
     if form.size is None:
         found = _locations(mask, labels.tolist())
         facts |= {"stored": image.shape, "kind": form.kind, "locations": len(found)}
         stored.append(found)
     facts["sum"] = case_sum(*stored)
-    return Ready(image, mask, png.tobytes(), facts, found)
+    return Ready(image, mask, png, facts, found)
 
 
 def _locations(mask: Array, labels: list[int]) -> Values:

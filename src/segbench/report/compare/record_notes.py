@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from segbench.metrics.registry import SURFACE
+from segbench.metrics.registry import OF_OBJECTS, SURFACE
 from segbench.records.cells import Cell
 from segbench.report.sections.comparison import Section
 from segbench.report.sections.entries import FOUND
@@ -27,6 +27,9 @@ def cell_notes(section: Section, score: str) -> list[str]:
     )
     found = [_unlike_images(score), _lacking(section, score)]
     found += [maker(section) for maker in makers]
+    if score.partition("/")[0] in OF_OBJECTS:
+        ways = "Predicted objects were found in different ways, so that scores do not compare"
+        found.append(_differing(section, ways, lambda cell: cell.record.get("objects")))
     if score.partition("/")[0] in SURFACE:
         found.append(_surface_failures(section, score))
     return [*filter(None, found)]
@@ -46,9 +49,18 @@ def _lacking(section: Section, score: str) -> str:
     if not lacking:
         return ""
     told = listed([f"{label} {number}" for label, number in lacking.items()])
+    return f"Finished cells without the score {score}, left out here: {told}. {_how_to_get(score)}"
+
+
+def _how_to_get(score: str) -> str:
+    if score.partition("/")[0] in OF_OBJECTS:
+        return (
+            f"With scores=[{score}], `segbench evaluate` scores their weights, and overwrite=true "
+            "runs them again."
+        )
     return (
-        f"Finished cells without the score {score}, left out here: {told}. They are of an earlier "
-        "version; overwrite=true runs them again, and other scores have them."
+        "They are of an earlier version; overwrite=true runs them again, and other scores have "
+        "them."
     )
 
 

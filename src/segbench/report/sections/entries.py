@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from segbench.metrics.registry import SURFACE
+from segbench.metrics.registry import OF_OBJECTS, SURFACE
 from segbench.records.cells import Cell
 from segbench.records.record import RUN
 from segbench.report.sections.comparison import Entry
@@ -75,7 +75,8 @@ def has_score(cell: Cell, score: str) -> bool:
     """Whether a finished cell has a score; those of older versions lack some."""
     if score not in cell.averages:
         return False
-    return score.partition("/")[0] not in SURFACE or score.partition("/")[0] in cell.scores
+    name = score.partition("/")[0]
+    return name not in (*SURFACE, *OF_OBJECTS) or name in cell.scores
 
 
 def fill(entry: Entry, score: str, images: Sequence[str]) -> None:
