@@ -29,8 +29,8 @@ from segbench.callbacks.life import Cost, EpochLines, EpochSeed
 from segbench.cell.task import EpochIoU
 from segbench.cell.trainer import build_trainer
 from segbench.cell.training import build_task
-from segbench.config.epoch_scores import MONITOR
 from segbench.config.registry import compose
+from segbench.config.score_options import MONITOR
 from segbench.data.base import SegmentationDataModule
 from segbench.hardware.device import auto_precision, available_cores
 from segbench.hardware.memory import peak_memory, reset_peak_memory

@@ -4,12 +4,12 @@ from io import StringIO
 
 from rich.console import Console
 
-from segbench.commands.tables import scores_table
+from segbench.commands.tables import scores_tables
 
 
 def text(metrics: dict[str, float | None]) -> str:
     out = StringIO()
-    Console(file=out, width=120).print(scores_table({"metrics": {"test": metrics}}))
+    Console(file=out, width=120).print(*scores_tables({"metrics": {"test": metrics}}))
     return out.getvalue()
 
 

@@ -290,4 +290,5 @@ def test_docs_describe_every_score() -> None:
     for score in REGISTRY:  # each formula in a row of its own
         if score.per_image:
             assert (score.unit == "px") == (", pixels |" in rows[f"`{score.name}`"])
-            assert ("| diagonal |" in rows[f"`{score.name}`"]) == score.lower_is_better
+            in_pixels = score.unit == "px"
+            assert ("| diagonal |" in rows[f"`{score.name}`"]) == in_pixels

@@ -24,7 +24,7 @@ from nasty import NASTY, shown
 from segbench.cell.scoring import write_scores
 from segbench.commands.check import print_check
 from segbench.commands.sweeps.board import Board, Planned
-from segbench.commands.tables import scores_table
+from segbench.commands.tables import scores_tables
 from segbench.data.check.contact_sheet import draw_grid
 from segbench.metrics.registry import SURFACE
 from segbench.metrics.scores import aggregate, score_table
@@ -141,7 +141,7 @@ def test_the_screen_shows_a_comparison(table: Comparison, printed: Printed) -> N
 
 
 def test_the_screen_shows_a_cells_classes(cells: list[Cell], printed: Printed) -> None:
-    assert_all_shown(printed(lambda: console().print(scores_table(cells[0].record))))
+    assert_all_shown(printed(lambda: console().print(*scores_tables(cells[0].record))))
 
 
 def test_the_screen_shows_a_check(printed: Printed) -> None:

@@ -15,7 +15,7 @@ from torchmetrics import MeanMetric
 
 from segbench.cell.resizing import Strip, in_blocks, resize_strips, resized_strips
 from segbench.cell.windows import logit_strips
-from segbench.config.epoch_scores import needs_surface
+from segbench.config.score_options import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
 from segbench.metrics.objects import FindObjects

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from segbench.callbacks.ending import Ending
 from segbench.callbacks.life import EpochLines, LogTraining
 from segbench.config.build import build
-from segbench.config.epoch_scores import following, mode_of, monitor_of
+from segbench.config.score_options import following, mode_of, monitor_of
 from segbench.config.trainer_options import check_trainer
 from segbench.errors import ConfigError
 from segbench.hardware.device import auto_precision, available_cores

@@ -20,9 +20,15 @@ from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer, lightning_mistakes
 from segbench.cell.trial import network_flops
 from segbench.config.build import build
-from segbench.config.epoch_scores import check_classes, epoch_scores, following, monitor_of
 from segbench.config.identity import Identity
-from segbench.config.object_scores import check_instances_known, find_objects
+from segbench.config.score_options import (
+    check_classes,
+    check_instances_known,
+    epoch_scores,
+    find_objects,
+    following,
+    monitor_of,
+)
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
 from segbench.data.splits import read_split

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import asked_runs, prepare_arguments
-from segbench.commands.tables import scores_table
+from segbench.commands.tables import scores_tables
 from segbench.config.families import Permitted, permitted_in_configs
 from segbench.config.registry import CONF, cell_choices
 from segbench.config.targets import check_tree
@@ -201,7 +201,7 @@ def _folder(runs: list[Run], data: str) -> str:
 
 def _print(record: Record, folder: Path) -> None:
     screen = console()
-    screen.print(scores_table(record))
+    screen.print(*scores_tables(record), sep="\n")
     for run in record["evaluated"]["runs"]:
         screen.print(f"weights: {run}", soft_wrap=True)
     for what, path in (

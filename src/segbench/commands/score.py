@@ -12,10 +12,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures
-from segbench.commands.tables import scores_table
+from segbench.commands.tables import scores_tables
 from segbench.config.build import build
-from segbench.config.object_scores import check_instances_known, find_objects
 from segbench.config.registry import CONF
+from segbench.config.score_options import check_instances_known, find_objects
 from segbench.config.targets import check_targets
 from segbench.errors import ConfigError, DataError
 from segbench.names import as_folder_name, user_path
@@ -127,7 +127,7 @@ def _config(cfg: DictConfig, data: "SegmentationDataModule") -> str:
 
 def _print(record: Record, folder: Path, name: str) -> None:
     screen = console()
-    screen.print(scores_table(record))
+    screen.print(*scores_tables(record), sep="\n")
     for what, file in (("record", "run.json"), ("scores of each image", SCORES)):
         screen.print(f"{what}: {os.path.join(folder, file)}", soft_wrap=True)
     screen.print(f"compare: python -m segbench compare name={name}", soft_wrap=True)

@@ -14,13 +14,21 @@ HEADLINE = [score for score in REGISTRY if score.headline]
 OF_OBJECTS = [score for score in REGISTRY if score.of_objects and score.shown]
 
 
-def scores_table(record: Record) -> Table:
-    """A table of a cell's scores: a row for the mean, and one for each of several classes."""
+def scores_tables(record: Record) -> list[Table]:
+    """A table of a cell's scores, and one of those of objects if it has any.
+
+    Each has a row for the mean, and one for each of several classes.
+    """
     test = part_scores(record)
     title = f"{scored_part(record)} scores at the original resolution"
+    found = [_table(title, HEADLINE, test)]
+    columns = [score for score in OF_OBJECTS if score.name in test]
+    return [*found, _table("objects", columns, test)] if columns else found
+
+
+def _table(title: str, columns: Sequence[Score], test: dict[str, float | None]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("class")
-    columns = HEADLINE + [score for score in OF_OBJECTS if score.name in test]
     for score in columns:
         table.add_column(score.heading or f"{score.label} {score.unit}".strip(), justify="right")
     classes = [key.split("/", 1)[1] for key in test if key.startswith("iou/")]
@@ -54,7 +62,7 @@ def _gflops(record: Record) -> str:
 def print_result(record: Record, folder: Path) -> None:
     """Print a finished cell's test scores, its cost and the paths of its files."""
     screen = console()
-    screen.print(scores_table(record))
+    screen.print(*scores_tables(record), sep="\n")
     screen.print(
         f"{_by_part(record)}; epoch "
         f"{record['best_epoch']} of {record['epochs']}; {record['parameters']:,} parameters, "

@@ -24,8 +24,8 @@ from segbench.commands.run import collects_failures, one_line, silence_hydra
 from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
-from segbench.config.object_scores import find_objects
 from segbench.config.registry import CONF, cell_choices, check_cell
+from segbench.config.score_options import find_objects
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.parents import end_with_pool, lead
 from segbench.records.checksums import DamagedError, check_whole

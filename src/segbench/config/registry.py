@@ -29,8 +29,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
         ConfigError: the text names the option, its value and the expected one.
     """
     # imported here, because OpenCV and hydra.utils would delay --help
-    from segbench.config.epoch_scores import epoch_scores
-    from segbench.config.object_scores import find_objects
+    from segbench.config.score_options import epoch_scores, find_objects
     from segbench.config.targets import check_targets
 
     for part in PARTS:

@@ -20,7 +20,7 @@ from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer
 from segbench.config.families import Permitted
 from segbench.config.identity import Identity, settings, without_defaults
-from segbench.config.object_scores import check_instances_known, find_objects
+from segbench.config.score_options import check_instances_known, find_objects
 from segbench.data.base import SegmentationDataModule
 from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware.device import count_flops, environment

@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.planned import Planned
 from segbench.commands.sweeps.sweep import Launch, Load, plan, run_all, run_sweep
-from segbench.config.epoch_scores import monitor_of
 from segbench.config.identity import identify
+from segbench.config.score_options import monitor_of
 from segbench.config.search import (
     Search,
     at_limit,

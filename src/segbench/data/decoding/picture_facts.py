@@ -1,6 +1,7 @@
 """What the file of a picture says of it: orientation, bands, bits, compression with loss."""
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,13 +103,23 @@ def holds_loss(content: bytes) -> bool:
 
 def orientation(picture: ImageFile, content: bytes) -> int:
     """The EXIF orientation, 2 to 8; 1 where it is missing or invalid."""
-    if picture.format == "PNG" and not _HAS_EXIF.search(content):
+    if picture.format == "PNG" and not any(map(_HAS_EXIF.search, _texts_of_png(content))):
         return 1  # Pillow would decode the whole picture to find out
     try:
         turn = picture.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged EXIF does not affect the pixels
         return 1
     return int(turn) if turn in TURNS else 1
+
+
+def _texts_of_png(content: bytes) -> Iterator[bytes]:
+    """The chunks of a PNG, with their types, that can hold an orientation."""
+    place = len(b"\x89PNG\r\n\x1a\n")
+    while place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            yield content[place + 4 : place + 8 + length]
+        place += 12 + length  # with the length before and the checksum after it
 
 
 _HAS_EXIF = re.compile(rb"[eE][xX][iI][fF]|Orientation")

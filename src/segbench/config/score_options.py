@@ -1,4 +1,4 @@
-"""The scores of each epoch: the one that selects the weights, and those that curves show."""
+"""The scores that a cell is asked for: of each epoch, and of objects at the end."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -7,6 +7,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
+from segbench.metrics.objects import DISTANCE, METHODS, FindObjects
 from segbench.metrics.registry import BY_NAME, OF_OBJECTS, SURFACE
 
 MONITOR = "val/iou"
@@ -115,6 +116,50 @@ def _check_name(option: str, name: str, score: str) -> None:
         return
     if plain in BY_NAME:
         raise ConfigError(f"{option}={name}: {plain} has no value for a class; expected {plain}")
-    close = get_close_matches(plain, BY_NAME, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"scores: {', '.join(BY_NAME)}"
-    raise ConfigError(f"{option}={name}: no score {plain!r}; {hint}")
+    raise ConfigError(f"{option}={name}: no score {plain!r}; {_hint(plain)}")
+
+
+def _hint(name: str) -> str:
+    """A score with a similar name, or all scores."""
+    close = get_close_matches(name, BY_NAME, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"scores: {', '.join(BY_NAME)}"
+
+
+def find_objects(cfg: DictConfig) -> FindObjects | None:
+    """How predicted objects are found; None if ``scores`` asks for no score of objects.
+
+    Raises:
+        ConfigError: there is no such score, or no such way to find objects.
+    """
+    asked = cfg.get("scores") or []
+    names = [str(name) for name in ([asked] if isinstance(asked, str) else asked)]
+    for name in names:
+        if name not in BY_NAME:
+            raise ConfigError(f"scores: no score {name!r}; {_hint(name)}")
+    method, distance = cfg.get("instances"), cfg.get("instance_distance")
+    try:
+        found = FindObjects(
+            METHODS[0] if method is None else method, DISTANCE if distance is None else distance
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return found if any(name in OF_OBJECTS for name in names) else None
+
+
+def check_instances_known(find: FindObjects | None, known: bool, num_classes: int) -> None:
+    """Refuse scores of objects of a data set that does not tell objects apart.
+
+    Args:
+        find: how predicted objects are found; None: no score of objects is asked for.
+        known: whether the data set tells objects apart.
+        num_classes: the number of classes.
+
+    Raises:
+        ConfigError: the data set does not, or has more than two classes.
+    """
+    if find is not None and not (known and num_classes == 2):
+        raise ConfigError(
+            f"scores: {', '.join(OF_OBJECTS)} need two classes and masks that tell objects apart, "
+            "as data=dsb2018 has, data=synthetic, or data=folder with data.instances=true; leave "
+            "them out"
+        )
