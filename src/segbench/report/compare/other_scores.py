@@ -31,11 +31,11 @@ def _agreement(section: Section, score: str, other: Section) -> str:
         return f"{title} has no ranking to compare"
     places = {entry.label: place for place, entry in enumerate(other.scored)}
     common = [entry.label for entry in section.scored if entry.label in places]
+    if len(common) < 2:
+        return f"{title} has one entry"
     tau = kendalltau(range(len(common)), [places[label] for label in common]).statistic
     same = set(first) & set(best)
     order = "the same order" if tau > 1 - 1e-9 else f"another order (Kendall's tau {tau:.2f})"
-    if len(common) < 2:
-        return f"{title} has one entry"
     if same:
         return f"{title} has the same best entry and {order}"
     return f"{title} has another best entry, {listed(best, 3)}, and {order}"
