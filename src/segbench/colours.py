@@ -1,5 +1,7 @@
 """The colours of classes in all pictures and figures."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 # Palette of Okabe and Ito, which colour-blind people can distinguish; background first.
@@ -13,9 +15,52 @@ PALETTE = (
     (0xD5, 0x5E, 0x00),
     (0xCC, 0x79, 0xA7),
 )
+MOST_CLASSES = 255
 IGNORED = (0x80, 0x80, 0x80)
 Colour = tuple[int, int, int]
 _APART = 90  # the least distance of a further colour from those above, in units of 0 to 255
+
+
+@dataclass(frozen=True)
+class ClassColours:
+    """How the classes of a data set are painted.
+
+    Args:
+        colours: of each class.
+        ignored: the label of ignored pixels, which are grey.
+        background: the class that is the background, 0; None: the first class is like the others.
+    """
+
+    colours: tuple[Colour, ...]
+    ignored: int = 255
+    background: int | None = 0
+
+    def legend(self, names: Sequence[str]) -> list[tuple[str, Colour]]:
+        """The name and the colour of each class."""
+        return [*zip(names, self.colours, strict=True)]
+
+
+def class_colours(
+    names: Sequence[str],
+    ignored: int = 255,
+    background: int | None = 0,
+    palette: Mapping[str, Sequence[int]] | None = None,
+) -> ClassColours:
+    """The colours of classes.
+
+    Args:
+        names: of the classes.
+        ignored: the label of ignored pixels.
+        background: 0 if the first class is the background, which is black; None if it is not.
+        palette: the colours [r, g, b] that a data set's masks have, by the classes' names.
+    """
+    own = {str(name): tuple(map(int, colour)) for name, colour in (palette or {}).items()}
+    first = 0 if background is not None else 1
+    found = []
+    for label, name in enumerate(map(str, names)):
+        red, green, blue = own.get(name) or class_colour((label + first) % MOST_CLASSES)
+        found.append((red, green, blue))
+    return ClassColours(tuple(found), ignored, background)
 
 
 def class_colour(label: int) -> Colour:

@@ -12,6 +12,7 @@ from tiny import TINY, only_cell
 
 from segbench.callbacks.curves import CurvesLogger
 from segbench.callbacks.samples import SampleImages, _grid
+from segbench.colours import class_colours
 from segbench.records.checkpoints.saving import WholeCheckpoints
 
 
@@ -80,7 +81,7 @@ def test_an_epochs_row_is_whole_before_its_checkpoint_says_that_it_is_done(
 def test_grid_has_input_truth_and_prediction() -> None:
     images = torch.randn(3, 1, 8, 8)
     masks = torch.tensor([0, 1, 255])[:, None, None].expand(3, 8, 8)
-    grid = _grid(images, masks, torch.ones(3, 8, 8).long(), 2)
+    grid = _grid(images, masks, torch.ones(3, 8, 8).long(), class_colours("ab"))
     assert grid.shape == (3, 3 * 10 + 2, 3 * 10 + 2)
     assert 0 <= grid.min() <= grid.max() <= 1
     orange = torch.tensor([0xE6, 0x9F, 0x00]) / 255

@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 import yaml
 
+from segbench.colours import class_colours
 from segbench.metrics.registry import SURFACE
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.cells import Cell, find_cells
@@ -190,17 +191,17 @@ def _write_cell(
         scores = aggregate(table, classes)
         record["metrics"] = {"val": dict(scores), "test": scores}
         write_pictures(folder / PREDICTIONS, ids, ((None, each) for each in predictions))
-        _write_panels(folder, table, truths, predictions, len(classes))
+        _write_panels(folder, table, truths, predictions, classes)
     write_json(folder / RUN, record)
 
 
 def _write_panels(
-    folder: Path, table: Any, truths: np.ndarray, predictions: np.ndarray, num_classes: int
+    folder: Path, table: Any, truths: np.ndarray, predictions: np.ndarray, classes: Any
 ) -> None:
     ids, rows, inputs = list(dict.fromkeys(table["id"])), [], _inputs(truths)
     for name, (id_, iou) in chosen_cases(table).items():
         k = ids.index(id_)
-        pictures = draw_panel(inputs[k], truths[k], predictions[k], num_classes, 255)
+        pictures = draw_panel(inputs[k], truths[k], predictions[k], class_colours(classes))
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", pictures))
     heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
     write_panels(folder / "panels" / "test.png", rows, heads)

@@ -22,6 +22,7 @@ from markdown_it import MarkdownIt
 from nasty import NASTY, shown
 
 from segbench.cell.scoring import write_scores
+from segbench.colours import class_colours
 from segbench.commands.check import print_check
 from segbench.commands.sweeps.board import Board, Planned
 from segbench.commands.tables import scores_tables
@@ -311,7 +312,7 @@ def test_pictures_have_names_as_captions(name: str, tmp_path: Path) -> None:
         write_panels(tmp_path / f"{place}.png", [(each, [tile])], [each])
         sheets = (
             draw_sheet([each], [(each, [(tile, "1")])], "key"),
-            draw_grid([(tile, each)], ["", each]),
+            draw_grid([(tile, each)], ["", each], class_colours(["", each])),
         )
         seen.append([(tmp_path / f"{place}.png").read_bytes(), *(s.tobytes() for s in sheets)])
     assert seen[0] == seen[1]

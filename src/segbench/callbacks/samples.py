@@ -1,6 +1,5 @@
 """Logs the same few val images to TensorBoard each epoch, with truth and prediction."""
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -9,8 +8,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from segbench.colours import IGNORED, class_colour
-from segbench.records.panels import LARGEST_SIDE
+from segbench.colours import MOST_CLASSES, ClassColours, class_colours
+from segbench.records.panels import LARGEST_SIDE, paint_labels
 from segbench.types import Batch
 
 
@@ -50,19 +49,20 @@ class SampleImages(Callback):
         step = 1 + max(height, width) // LARGEST_SIDE  # more would take gigabytes
         images = images[:, :, :height:step, :width:step].float()
         masks, labels = batch["mask"][:, ::step, ::step], outputs[:, ::step, ::step]
-        grid = _grid(images, masks, labels, getattr(data, "num_classes", 255))
+        classes = getattr(data, "colours", None) or class_colours([*map(str, range(MOST_CLASSES))])
+        grid = _grid(images, masks, labels, classes)
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 
 
-def _grid(images: Tensor, masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def _grid(images: Tensor, masks: Tensor, labels: Tensor, classes: ClassColours) -> Tensor:
     """One picture (3, H, W) in [0, 1]; each row shows input, truth and prediction.
 
     Args:
         images: (N, C, H, W), normalised.
         masks: (M, H, W) class ids, M >= N.
         labels: (M, H, W) predicted class ids.
-        num_classes: number of classes.
+        classes: their colours.
     """
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     shown = ((images - low) / (high - low).clamp(min=1e-6)).cpu()
@@ -70,18 +70,12 @@ def _grid(images: Tensor, masks: Tensor, labels: Tensor, num_classes: int) -> Te
     rows = zip(shown, masks.cpu(), labels.cpu(), strict=False)
     tiles = []
     for image, mask, label in rows:
-        tiles += [image, _paint(mask, num_classes), _paint(label, num_classes)]
+        tiles += [image, _paint(mask, classes), _paint(label, classes)]
     grid: Tensor = make_grid(torch.stack(tiles), nrow=3, padding=2)
     return grid
 
 
-@cache
-def _palette(num_classes: int) -> Tensor:
-    """Colours (256, 3) in [0, 1] of class ids; of what is no class that of ignored pixels."""
-    colours = [class_colour(label) for label in range(num_classes)]
-    return torch.tensor([*colours, *[IGNORED] * (256 - num_classes)]) / 255
-
-
-def _paint(labels: Tensor, num_classes: int) -> Tensor:
+def _paint(labels: Tensor, classes: ClassColours) -> Tensor:
     """Class ids (H, W) as colours (3, H, W) in [0, 1]."""
-    return _palette(num_classes)[labels.long()].permute(2, 0, 1)
+    painted = paint_labels(labels.to(torch.uint8).numpy(), classes)
+    return torch.from_numpy(painted).permute(2, 0, 1) / 255

@@ -13,7 +13,14 @@ from lightning import Trainer
 from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
 from segbench.records.cells import PANELS, split_digest
-from segbench.records.panels import as_rgb, chosen_cases, draw_panel, shrunk, write_panels
+from segbench.records.panels import (
+    as_rgb,
+    chosen_cases,
+    draw_panel,
+    errors_key,
+    shrunk,
+    write_panels,
+)
 from segbench.records.pictures import (
     PREDICTIONS,
     Picture,
@@ -61,10 +68,10 @@ def draw_panels(
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
             (labels,), _ = task.labels(batch, [mask.shape])
         image, mask, label = shrunk(image, mask, labels.to("cpu", torch.uint8).numpy())
-        panel = draw_panel(image, mask, label, data.num_classes, data.ignore_index)
+        panel = draw_panel(image, mask, label, data.colours)
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
-    heads = ("image", "truth", "prediction", "errors: orange too much, blue missed")
-    write_panels(folder / PANELS, rows, heads, data.class_names)
+    heads = ("image", "truth", "prediction", errors_key(data.colours))
+    write_panels(folder / PANELS, rows, heads, data.colours.legend(data.class_names))
 
 
 def keep_pictures(

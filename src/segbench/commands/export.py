@@ -60,7 +60,8 @@ def _export(cfg: DictConfig) -> None:
         if cfg.size == "fixed":
             real = resize_image(real[0].transpose(1, 2, 0), data.size).transpose(2, 0, 1)[None]
         images.append(("real", real))
-    facts = describe(data.class_names, data.size, data.normalisation, cfg.size == "any")
+    any_size = cfg.size == "any"
+    facts = describe(data.class_names, data.size, data.normalisation, any_size, data.colours)
     answer = export(network, path, cfg.format, facts)
     for what, pixels in images:
         try:

@@ -11,6 +11,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from segbench.colours import ClassColours, class_colours
 from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.decoding.opening import MAX_PIXELS, is_large
 from segbench.data.decoding.reads import recorded_reads, recording
@@ -19,6 +20,7 @@ from segbench.data.groups.naming import check_group
 from segbench.data.options import (
     as_size,
     as_texts,
+    check_background,
     check_classes,
     check_loading,
     check_normalize,
@@ -55,7 +57,7 @@ _NO_FACTS = CaseFacts()
 _NOT_PREPARED = {
     *("root", "cache", "download", "split", "split_seed", "stratify", "group", "folds", "fold"),
     *("seed", "augment", "batch_size", "num_workers", "size", "max_pixels", "normalize", "show"),
-    *("patch", "scale", "foreground", "patches_per_epoch"),
+    *("patch", "scale", "foreground", "patches_per_epoch", "background"),
 }
 
 
@@ -102,6 +104,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         scale: with patches, pictures are resized by it first, above 0 and at most 1.
         foreground: the share of patches that are centred on a class other than the background.
         patches_per_epoch: the number of patches of an epoch; None: as many as cover the train part.
+        background: 0: the first class is the background, which is black in pictures and not what
+            patches are centred on; None: it is a class like the others, of three or more.
         show: the numbers of the channels that pictures show as red, green and blue, from 1; None:
             the first three, or the first one.
 
@@ -144,6 +148,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         exif: str = "ignore",
         max_pixels: int = MAX_PIXELS,
         normalize: str | None = None,
+        background: int | None = 0,
         show: Sequence[int] | None = None,
         patch: int | Sequence[int] | None = None,
         scale: float = 1.0,
@@ -157,6 +162,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         self.bands = check_bands(show, in_channels)
         self.class_names = as_texts(class_names, "data.class_names")
         check_classes(self.class_names, num_classes, ignore_index)
+        check_background(background, num_classes)
+        self.background = background
         check_loading(batch_size, num_workers, in_channels, stratify)
         check_group(group)
         check_reading(exif, max_pixels)
@@ -189,7 +196,14 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         found = given | {name: getattr(self, name) for name in names} | values
         if self.patches:
             found |= {"size": None, "scale": self.patches.scale}
+            found |= {} if self.background == 0 else {"background": None}
         return found
+
+    @property
+    def colours(self) -> ClassColours:
+        """How the classes are painted: as in the masks if ``palette`` is given."""
+        palette = self._arguments.get("palette")
+        return class_colours(self.class_names, self.ignore_index, self.background, palette)
 
     def show(self, index: int) -> tuple[Array, Array]:
         """Picture (H, W, 3) and mask (H, W) of case number ``index``, at their original size.
@@ -251,7 +265,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         kind = "<f4" if self.stores_values else "|u1"
         scale = self.patches.scale if self.patches else 1.0
         size = None if self.patches else self.size
-        return Form(self.in_channels, size, scale, kind, self._is_large)
+        return Form(self.in_channels, size, scale, kind, self.background, self._is_large)
 
     def _is_large(self, case: Case) -> bool:
         may_be = self.patches is not None or self.max_pixels > MAX_PIXELS
@@ -364,7 +378,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
             augment = ScaledAugment(augment, ranges[..., 0].min(0), ranges[..., 1].max(0))
         cases: PreparedCases = TrainingCases(self.prepared, part, augment)
         if self.patches:
-            facts = self.num_classes, self.ignore_index, self.seed
+            first = 0 if self.background is None else 1
+            facts = range(first, self.num_classes), self.ignore_index, self.seed
             cases = PatchCases(self.prepared, part, self.patches, *facts, augment)
         if (trainer := self.trainer) is None:
             return self._loader(cases, EpochSampler(len(cases), self.seed))

@@ -73,6 +73,22 @@ def check_classes(names: Sequence[str], num_classes: int, ignore_index: int) -> 
         )
 
 
+def check_background(background: int | None, num_classes: int) -> None:
+    """Refuse a ``data.background`` that does not fit.
+
+    Raises:
+        ConfigError: neither 0 nor null, or null with two classes.
+    """
+    if background is None and num_classes == 2:
+        raise ConfigError(
+            "data.background=null: of two classes the first is the background; expected 0"
+        )
+    if background is not None and (isinstance(background, bool) or background != 0):
+        raise ConfigError(
+            f"data.background={background}: expected 0, the first of data.class_names, or null"
+        )
+
+
 def check_loading(
     batch_size: int, num_workers: int | None, in_channels: int, stratify: str | None
 ) -> None:

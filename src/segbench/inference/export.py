@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.experimental import _config as tracing
 
-from segbench.colours import class_colour
+from segbench.colours import ClassColours, class_colours
 from segbench.data.store.normalisation import Normalisation
 from segbench.data.store.transforms import Array
 from segbench.errors import ConfigError, SegbenchError
@@ -64,6 +64,7 @@ def describe(
     size: tuple[int, int],
     normalisation: Normalisation,
     any_size: bool = True,
+    colours: ClassColours | None = None,
 ) -> dict[str, Any]:
     """The metadata of an exported file, which are stored as JSON.
 
@@ -72,13 +73,14 @@ def describe(
         size: (height, width) of training.
         normalisation: that of training, which the file includes.
         any_size: whether the file takes images of any size, or of ``size`` alone.
+        colours: of the classes in pictures; None: those of a data set without a palette.
     """
     values = "with the values of the training images' files"
     if normalisation.method == "imagenet":
         values = "0 to 255, RGB"
     return {
         "class_names": list(class_names),
-        "palette": [list(class_colour(label)) for label in range(len(class_names))],
+        "palette": [list(each) for each in (colours or class_colours(class_names)).colours],
         "size": list(size),  # (height, width) that the network was trained at
         "any_size": any_size,  # else images must have this size
         "in_channels": len(normalisation.offset),

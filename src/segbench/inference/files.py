@@ -8,13 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from segbench.colours import ClassColours
 from segbench.data.store.transforms import Array, Values
 from segbench.errors import DataError
 from segbench.hardware.device import available_cores
 from segbench.inference.inputs import Input
 from segbench.inference.masks import draw_overlay, write_mask, write_overlay, write_probabilities
 from segbench.inference.predictor import Prediction, Predictor
-from segbench.records.panels import SIDE, paint_labels, write_panels
+from segbench.records.panels import SIDE, Legend, paint_labels, write_panels
 
 GROUP = 8  # the least number of pictures that are read together, to use all threads
 ROWS = 8  # of a contact sheet
@@ -62,11 +63,11 @@ class Sheets:
 
     Args:
         output: the folder of the masks, in which the sheets' folder is created.
-        class_names: background first, for the sheets' legends.
+        legend: the name and the colour of each class.
     """
 
-    def __init__(self, output: Path, class_names: Sequence[str] = ()) -> None:
-        self._names = class_names
+    def __init__(self, output: Path, legend: Legend = ()) -> None:
+        self._legend = legend
         self._folder, self._rows, self._count = output / FOLDERS["show"], list[Row](), 0
 
     def add(self, row: Row) -> None:
@@ -80,7 +81,7 @@ class Sheets:
         if self._rows:
             self._count += 1
             path = self._folder / f"sheet-{self._count:03d}.png"
-            write_panels(path, self._rows, ("picture", "mask", "overlay"), self._names)
+            write_panels(path, self._rows, ("picture", "mask", "overlay"), self._legend)
             self._rows = []
 
 
@@ -107,7 +108,7 @@ def predict_files(
     )  # windows are for huge pictures
     groups = [inputs[start : start + size] for start in range(0, len(inputs), size)]
     beside = predictor.device.type != "cpu"
-    sheets = Sheets(wanted.output, predictor.class_names)
+    sheets = Sheets(wanted.output, predictor.colours.legend(predictor.class_names))
     with ThreadPoolExecutor(available_cores()) as pool:
 
         def read_all(group: Sequence[Input]) -> list[Future[Loaded]]:
@@ -176,19 +177,19 @@ def _write(
         )
     if loaded.picture is None:
         return None, None
-    overlay = draw_overlay(loaded.picture, labels, palette)
+    overlay = draw_overlay(loaded.picture, labels, predictor.colours)
     if wanted.overlay:
         write_overlay(wanted.output / FOLDERS["overlay"] / f"{name}.jpg", overlay)
-    return None, _row(loaded, labels, overlay, len(palette)) if wanted.show else None
+    return None, _row(loaded, labels, overlay, predictor.colours) if wanted.show else None
 
 
-def _row(loaded: Loaded, labels: Array, overlay: Array, classes: int) -> Row:
+def _row(loaded: Loaded, labels: Array, overlay: Array, classes: ClassColours) -> Row:
     """A row of a contact sheet, with its pictures at the size at which they are shown."""
     height, width = labels.shape
     scale = min(1, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     assert loaded.picture is not None
-    painted = paint_labels(labels, classes, 255)
+    painted = paint_labels(labels, classes)
     shown = [loaded.picture, painted, overlay]
     tiles = [np.asarray(cv2.resize(s, size, interpolation=cv2.INTER_AREA), np.uint8) for s in shown]
     return f"{loaded.source.name}, {width} x {height}", tiles

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torchvision.utils import draw_segmentation_masks
 
+from segbench.colours import ClassColours
 from segbench.data.store.transforms import Array
 from segbench.inference.predictor import Floats
 from segbench.records.record import atomic_write
@@ -62,12 +63,14 @@ def _tails(class_names: Sequence[str]) -> list[str]:
     return [f".{name}-{label}" if name in alike else f".{name}" for label, name in enumerate(plain)]
 
 
-def draw_overlay(image: Array, labels: Array, palette: Palette) -> Array:
+def draw_overlay(image: Array, labels: Array, classes: ClassColours) -> Array:
     """A picture (H, W, 3) with all classes except the background tinted."""
     picture = torch.tensor(image).permute(2, 0, 1)
-    classes = torch.arange(1, len(palette)).view(-1, 1, 1)
+    first = 0 if classes.background is None else 1
+    tinted = torch.arange(first, len(classes.colours)).view(-1, 1, 1)
+    colours = list(classes.colours[first:])
     shown = draw_segmentation_masks(
-        picture, torch.from_numpy(labels) == classes, alpha=0.5, colors=list(palette[1:])
+        picture, torch.from_numpy(labels) == tinted, alpha=0.5, colors=colours
     )
     drawn: Array = shown.permute(1, 2, 0).numpy()
     return drawn

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segbench.cell.resizing import Strip, resize_strips, resized_strips
 from segbench.cell.windows import slide, without_padding
-from segbench.colours import class_colour
+from segbench.colours import ClassColours, class_colours
 from segbench.data.decoding.display import check_bands, displayed
 from segbench.data.options import as_size
 from segbench.data.store.normalisation import Normalisation, imagenet
@@ -69,6 +69,7 @@ class Predictor:
         scale: of networks that were trained on patches: pictures are resized by it first, and
             padded to the size of a window.
         show: the numbers of the channels that overlays show, as ``data.show``.
+        colours: how the classes are painted; None: the background is black.
 
     Raises:
         ConfigError: an option is out of range, or the device does not exist.
@@ -91,6 +92,7 @@ class Predictor:
         normalisation: Normalisation | None = None,
         scale: float | None = None,
         show: Sequence[int] | None = None,
+        colours: ClassColours | None = None,
     ) -> None:
         if threshold is not None:
             check_threshold(threshold, len(class_names))
@@ -100,6 +102,7 @@ class Predictor:
         if batch_size < 1:
             raise ConfigError(f"batch_size={batch_size}: expected 1 or more")
         self.class_names, self.size, self.in_channels = list(class_names), size, in_channels
+        self.colours = colours or class_colours(self.class_names)
         self.device = find_device(device)
         self.precision = auto_precision(self.device.type) if precision == "auto" else precision
         if self.precision not in PRECISIONS:
@@ -117,7 +120,7 @@ class Predictor:
     @property
     def palette(self) -> list[tuple[int, int, int]]:
         """The colour of each class as red, green and blue, 0 to 255."""
-        return [class_colour(label) for label in range(len(self.class_names))]
+        return [*self.colours.colours]
 
     @overload
     def __call__(self, pictures: Picture) -> Array: ...

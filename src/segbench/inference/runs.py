@@ -283,6 +283,7 @@ def make_predictor(runs: Sequence[Run], size: Any = None, **options: Any) -> "Pr
     networks = [load_network(run) for run in runs]
     height, width = as_size(size) if size else data.size
     options |= {"normalisation": data.normalisation, "show": data.show_option}
+    options["colours"] = data.colours
     if data.patches:
         if size:
             raise ConfigError(

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from segbench.colours import IGNORED, PALETTE, class_colour
+from segbench.colours import IGNORED, PALETTE, ClassColours, Colour
 from segbench.records.record import atomic_write
 from segbench.text.escape import visible
 
 Picture = NDArray[np.uint8]
 Ranked = dict[str, tuple[str, float]]  # "best", "median" and "worst": an id and its score
+Legend = Sequence[tuple[str, Colour]]
 Box = tuple[int, int, int, int]  # left, top, width, height
 SIDE, GAP, CAPTION = 256, 6, 22  # pixels
 LARGEST_SIDE = 4096  # pixels of a picture that is drawn from all of its pixels
@@ -48,27 +49,37 @@ def chosen_cases(table: pd.DataFrame) -> Ranked:
     return ranked_images(table.groupby("id", sort=True)["iou"].mean())
 
 
-def paint_labels(labels: Picture, num_classes: int, ignore_index: int) -> Picture:
+def paint_labels(labels: Picture, classes: ClassColours) -> Picture:
     """Class ids (H, W) as colours (H, W, 3); ignored pixels are grey."""
     lookup = np.tile(np.array(IGNORED, np.uint8), (256, 1))
-    for label in range(num_classes):
-        lookup[label] = class_colour(label)
-    lookup[ignore_index] = IGNORED
+    lookup[: len(classes.colours)] = classes.colours
+    lookup[classes.ignored] = IGNORED
     return lookup[labels]
 
 
-def paint_errors(image: Picture, truth: Picture, prediction: Picture, ignore_index: int) -> Picture:
+def paint_errors(
+    image: Picture, truth: Picture, prediction: Picture, classes: ClassColours
+) -> Picture:
     """The image (H, W, 3), darkened, with its wrong pixels coloured.
 
     Orange: background predicted as another class. Blue: another class predicted as background.
     Purple: any other wrong class. Ignored pixels are not coloured.
     """
     errors: Picture = (image // 3 + 20).astype(np.uint8)
-    wrong = (truth != prediction) & (truth != ignore_index)
-    errors[wrong & (truth == 0)] = FALSE_POSITIVE
-    errors[wrong & (prediction == 0)] = FALSE_NEGATIVE
-    errors[wrong & (truth > 0) & (prediction > 0)] = OTHER_CLASS
+    wrong = (truth != prediction) & (truth != classes.ignored)
+    errors[wrong] = OTHER_CLASS
+    if classes.background is not None:
+        errors[wrong & (truth == classes.background)] = FALSE_POSITIVE
+        errors[wrong & (prediction == classes.background)] = FALSE_NEGATIVE
     return errors
+
+
+def errors_key(classes: ClassColours) -> str:
+    """What the colours of `paint_errors` mean."""
+    if classes.background is None:
+        return "errors: purple"
+    further = ", purple other class" if len(classes.colours) > 2 else ""
+    return f"errors: orange too much, blue missed{further}"
 
 
 def as_rgb(image: Picture, truth: Picture) -> Picture:
@@ -88,15 +99,15 @@ def shrunk(image: Picture, *labels: Picture) -> tuple[Picture, ...]:
 
 
 def draw_panel(
-    image: Picture, truth: Picture, prediction: Picture, num_classes: int, ignore_index: int
+    image: Picture, truth: Picture, prediction: Picture, classes: ClassColours
 ) -> list[Picture]:
     """The four pictures (H, W, 3) of a panel, at the image's own size."""
     image = as_rgb(image, truth)
     return [
         image,
-        paint_labels(truth, num_classes, ignore_index),
-        paint_labels(prediction, num_classes, ignore_index),
-        paint_errors(image, truth, prediction, ignore_index),
+        paint_labels(truth, classes),
+        paint_labels(prediction, classes),
+        paint_errors(image, truth, prediction, classes),
     ]
 
 
@@ -104,7 +115,7 @@ def write_panels(
     path: Path,
     rows: Sequence[tuple[str, Sequence[Picture]]],
     heads: Sequence[str],
-    class_names: Sequence[str] = (),
+    legend: Legend = (),
 ) -> None:
     """Write rows of pictures as one PNG, which includes the pictures' positions.
 
@@ -112,18 +123,16 @@ def write_panels(
         path: the PNG to write.
         rows: for each row its caption and its pictures (H, W, 3).
         heads: the titles of the columns.
-        class_names: background first, for a legend at the end; empty: no legend.
+        legend: the name and the colour of each class, to be shown at the end; empty: no legend.
     """
     width = len(heads) * (SIDE + GAP) + GAP
     height = CAPTION + len(rows) * (SIDE + GAP + CAPTION)
     font = ImageFont.load_default(14)
-    legend = _placed(class_names, width, font)
-    below = (legend[-1][1] + CAPTION + GAP) if legend else 0
+    placed = placed_legend(legend, width, font)
+    below = (placed[-1][1] + CAPTION + GAP) if placed else 0
     sheet = Image.new("RGB", (width, height + below), "white")
     draw = ImageDraw.Draw(sheet)
-    for label, (x, y, name) in enumerate(legend):
-        draw.rectangle((x, height + y + 4, x + 12, height + y + 16), class_colour(label))
-        draw.text((x + 18, height + y + 2), name, "black", font)
+    draw_legend(draw, placed, height, font)
     for column, head in enumerate(heads):
         draw.text((GAP + column * (SIDE + GAP), 3), visible(head), "black", font)
     boxes: list[list[Box]] = [[] for _ in rows]
@@ -141,17 +150,26 @@ def write_panels(
         sheet.save(temporary, "PNG", compress_level=3, pnginfo=known)
 
 
-def _placed(names: Sequence[str], width: int, font: Any) -> list[tuple[int, int, str]]:
-    """Left, top and text of each entry of a legend, line by line; the first is at the top."""
+def placed_legend(legend: Legend, width: int, font: Any) -> list[tuple[int, int, str, Colour]]:
+    """Left, top, text and colour of each entry of a legend, line by line from the top."""
     found, x, y = [], GAP, 0
-    for name in names:
+    for name, colour in legend:
         text = visible(name)
         needed = 34 + round(font.getlength(text))
         if x > GAP and x + needed > width:
             x, y = GAP, y + CAPTION
-        found.append((x, y, text))
+        found.append((x, y, text, colour))
         x += needed
     return found
+
+
+def draw_legend(
+    draw: ImageDraw.ImageDraw, placed: Sequence[tuple[int, int, str, Colour]], top: int, font: Any
+) -> None:
+    """Draw the entries of `placed_legend` below ``top``."""
+    for x, y, name, colour in placed:
+        draw.rectangle((x, top + y + 4, x + 12, top + y + 16), colour, outline="grey")
+        draw.text((x + 18, top + y + 2), name, "black", font)
 
 
 def cut_panels(sheet: Image.Image) -> list[list[Picture]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segbench.colours import IGNORED, class_colour
+from segbench.colours import IGNORED, ClassColours, class_colour, class_colours
 from segbench.data.check import contact_sheet as sheets
 from segbench.data.check.contact_sheet import contact_sheet, draw_grid, outlined
 from segbench.data.store.transforms import Array
@@ -23,9 +23,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch, data: SyntheticDataModule) -> list[tu
     """The images and masks that the sheet of a module's train part outlines."""
     shown: list[tuple[Array, Array]] = []
 
-    def spy(image: Array, mask: Array, num_classes: int, ignore_index: int) -> Array:
+    def spy(image: Array, mask: Array, classes: ClassColours) -> Array:
         shown.append((image, mask))
-        return outlined(image, mask, num_classes, ignore_index)
+        return outlined(image, mask, classes)
 
     monkeypatch.setattr(sheets, "outlined", spy)
     contact_sheet(data, {i: data.cases[i] for i in data.parts["train"]})
@@ -66,7 +66,7 @@ def test_outlines_run_along_the_inside_of_a_class() -> None:
     mask = np.zeros((96, 64), np.uint8)
     mask[20:40, 10:30] = 2
     mask[60:70, 10:30] = 255
-    tile = outlined(np.full((96, 64, 3), 100, np.uint8), mask, 3, 255)
+    tile = outlined(np.full((96, 64, 3), 100, np.uint8), mask, class_colours("abc"))
     assert tile.shape == (192, 128, 3)  # each pixel twice as wide and high
     coloured = (tile == class_colour(2)).all(axis=2)
     assert coloured[40, 20:60].all()
@@ -77,13 +77,14 @@ def test_outlines_run_along_the_inside_of_a_class() -> None:
 
 
 def test_large_images_are_shrunk() -> None:
-    tile = outlined(np.zeros((1000, 2000, 3), np.uint8), np.ones((1000, 2000), np.uint8), 2, 255)
+    mask = np.ones((1000, 2000), np.uint8)
+    tile = outlined(np.zeros((1000, 2000, 3), np.uint8), mask, class_colours("ab"))
     assert tile.shape == (192, 384, 3)
     assert (tile[0, :, :] == class_colour(1)).all()
 
 
 def test_long_names_do_not_run_into_the_next() -> None:
     tiles = [(np.zeros((40, 60, 3), np.uint8), "w" * 80), (np.zeros((40, 60, 3), np.uint8), "")]
-    sheet = np.asarray(draw_grid(tiles, ["background", "cell"]))
+    sheet = np.asarray(draw_grid(tiles, ["background", "cell"], class_colours("ab")))
     assert (sheet[45:60, 70:] == 255).all()
     assert (sheet[45:60, :60] < 255).any()

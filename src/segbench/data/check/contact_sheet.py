@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segbench.colours import IGNORED, class_colour
+from segbench.colours import IGNORED, ClassColours
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.display import displayed
 from segbench.data.store.loading import Augment, ScaledAugment
@@ -37,9 +37,9 @@ def contact_sheet(data: SegmentationDataModule, cases: Mapping[int, Case]) -> Im
     for index in (indices[i] for i in chosen):
         for pixels, labels, caption in _versions(data, cases[index], index):
             shown = displayed(pixels, data.bands)
-            tile = outlined(shown, labels, data.num_classes, data.ignore_index)
+            tile = outlined(shown, labels, data.colours)
             tiles.append((tile, caption))
-    return draw_grid(tiles, data.class_names)
+    return draw_grid(tiles, data.class_names, data.colours)
 
 
 def _versions(
@@ -82,16 +82,17 @@ def _epochs(
     return [(*augment(image, mask, epoch, index), f"epoch {epoch + 1}") for epoch in epochs]
 
 
-def outlined(image: Array, mask: Array, num_classes: int, ignore_index: int) -> Array:
+def outlined(image: Array, mask: Array, classes: ClassColours) -> Array:
     """An RGB tile (h, w, 3) of a picture (H, W, 3) near 192 pixels high, its classes outlined."""
     height, width = _tile_size(mask.shape)
     how = cv2.INTER_NEAREST if height >= mask.shape[0] else cv2.INTER_AREA
     tile = np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
     labels = resize_mask(mask, (height, width))
-    for label in [*range(1, num_classes), ignore_index]:
+    painted = dict(enumerate(classes.colours))
+    painted.pop(classes.background, None)  # type: ignore[arg-type]
+    for label, colour in {**painted, classes.ignored: IGNORED}.items():
         inside = (labels == label).astype(np.uint8)
         contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        colour = IGNORED if label == ignore_index else class_colour(label)
         cv2.drawContours(tile, contours, -1, colour, 1)
     return tile
 
@@ -105,7 +106,9 @@ def _tile_size(size: tuple[int, ...]) -> tuple[int, int]:
     return _TILE, max(1, round(width * _TILE / height))
 
 
-def draw_grid(tiles: Sequence[tuple[Array, str]], class_names: Sequence[str]) -> Image.Image:
+def draw_grid(
+    tiles: Sequence[tuple[Array, str]], class_names: Sequence[str], classes: ClassColours
+) -> Image.Image:
     """Tiles (h, w, 3) of equal size in rows of six, with captions and a legend at the end."""
     height, width = tiles[0][0].shape[:2]
     step_x, step_y = width + _GAP, height + _LINE
@@ -122,7 +125,11 @@ def draw_grid(tiles: Sequence[tuple[Array, str]], class_names: Sequence[str]) ->
         draw.text((x, y + height + 1), caption, "black", font)
     x = _GAP
     entries = [
-        *((visible(n), class_colour(k)) for k, n in enumerate(class_names) if k),
+        *(
+            (visible(name), colour)
+            for k, (name, colour) in enumerate(classes.legend(class_names))
+            if k != classes.background
+        ),
         ("ignored", IGNORED),
     ]
     for name, colour in entries:

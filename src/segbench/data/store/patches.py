@@ -53,7 +53,7 @@ class PatchCases(PreparedCases):
         prepared: the prepared cases, at their own sizes.
         indices: of the cases of the train part.
         options: how patches are drawn.
-        num_classes: number of classes, background first.
+        labels: of the classes that patches are centred on.
         ignore_index: the label of pixels beyond a picture's border.
         seed: of the patches.
         augment: the augmentation, or None.
@@ -64,7 +64,7 @@ class PatchCases(PreparedCases):
         prepared: Prepared,
         indices: Sequence[int],
         options: PatchOptions,
-        num_classes: int,
+        labels: Sequence[int],
         ignore_index: int,
         seed: int,
         augment: Augment | None = None,
@@ -77,7 +77,7 @@ class PatchCases(PreparedCases):
         areas = np.cumsum([_covering(size, options.size) for size in sizes], dtype=np.float64)
         self._shares = areas / areas[-1]
         self._with_label: list[tuple[int, list[int]]] = []
-        for label in range(1, num_classes):
+        for label in labels:
             found = [i for i in indices if any(each == label for each, _ in prepared.pixels[i])]
             if found:
                 self._with_label.append((label, found))

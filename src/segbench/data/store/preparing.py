@@ -28,6 +28,7 @@ class Form:
         size: (height, width) of all images; None: each keeps its own size times ``scale``.
         scale: above 0 and at most 1.
         kind: the NumPy type of images, ``|u1`` or ``<f4``.
+        background: the label that patches are not centred on, or None.
         is_large: whether a case is so large that only one should be in memory.
     """
 
@@ -35,6 +36,7 @@ class Form:
     size: tuple[int, int] | None
     scale: float = 1.0
     kind: str = "|u1"
+    background: int | None = 0
     is_large: Callable[[Case], bool] = lambda case: False
 
     def size_of(self, original: tuple[int, ...]) -> tuple[int, int]:
@@ -115,7 +117,7 @@ def prepare(case: Decoded, form: Form) -> Ready:
     png += instances
     stored, found = [image, mask, np.frombuffer(png, np.uint8)], np.empty((0, 3), "<i4")
     if form.size is None:
-        found = _locations(mask, labels.tolist())
+        found = _locations(mask, [each for each in labels.tolist() if each != form.background])
         facts |= {"stored": image.shape, "kind": form.kind, "locations": len(found)}
         stored.append(found)
     facts["sum"] = case_sum(*stored)
@@ -123,11 +125,9 @@ def prepare(case: Decoded, form: Form) -> Ready:
 
 
 def _locations(mask: Array, labels: list[int]) -> Values:
-    """Up to `LOCATIONS` pixels of each label but 0, (n, 3): label, row, column."""
+    """Up to `LOCATIONS` pixels of each label, (n, 3): label, row, column."""
     chance, rows = np.random.default_rng(0), [np.empty((0, 3), "<i4")]
     for label in labels:
-        if label == 0:
-            continue
         in_rows = np.count_nonzero(mask == label, axis=1)
         total = int(in_rows.sum())
         chosen = np.arange(min(total, LOCATIONS))

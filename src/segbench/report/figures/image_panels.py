@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from segbench.records.panels import paint_labels
+from segbench.colours import ClassColours
+from segbench.records.panels import errors_key, paint_labels
 from segbench.records.pictures import Picture
 from segbench.records.record import atomic_write
 from segbench.report.figures.sheets import (
-    COLOUR_KEY,
     Row,
+    cell_colours,
     draw_sheet,
-    label_facts,
     median_predictions,
     median_seed,
     painted_errors,
@@ -18,6 +18,7 @@ from segbench.report.figures.sheets import (
 )
 from segbench.report.sections.comparison import Comparison, Entry, Section, score_title
 from segbench.report.sections.image_ranks import RankRow, by_score, rank_rows
+from segbench.report.sections.image_scores import class_names
 from segbench.text.numbers import score_text
 
 _MOST = 20  # rows of three images: WebP, in which the page shows them, ends at 16,383 pixels
@@ -54,13 +55,16 @@ def _write(section: Section, entry: Entry, rows: list[tuple[str, RankRow]], path
     predictions = median_predictions(entry, list(truths)) if truths else {}
     if not predictions:
         return False
-    facts = label_facts(entry.done[0])
-    tiles = list(_rows(rows, truths, predictions, facts))
+    classes = cell_colours(entry.done[0])
+    tiles = list(_rows(rows, truths, predictions, classes))
     several = len(entry.means) > 1  # then the scores are means over them
     seed = f"; pictures of seed {entry.seeds[median_seed(entry)]}" if several else ""
     rest = f"; {left} more rows in images.csv" if left > 0 else ""
+    names = class_names(entry.done[0].scores)
+    legend = classes.legend(names) if len(names) > 2 else ()
+    key = errors_key(classes) + seed + rest
     with atomic_write(path) as temporary:
-        draw_sheet(_HEADS, tiles, COLOUR_KEY + seed + rest).save(temporary, "PNG", compress_level=3)
+        draw_sheet(_HEADS, tiles, key, legend).save(temporary, "PNG", compress_level=3)
     return True
 
 
@@ -68,9 +72,8 @@ def _rows(
     rows: list[tuple[str, RankRow]],
     truths: Mapping[str, tuple[Picture, Picture]],
     predictions: Mapping[str, Picture],
-    facts: tuple[int, int],
+    classes: ClassColours,
 ) -> Iterator[Row]:
-    num_classes, ignored = facts
     for score, row in rows:
         for rank, (id_, value) in row.images.items():
             title = score_title(f"{score.partition('/')[0]}/{row.class_name}")
@@ -78,10 +81,10 @@ def _rows(
             image, truth = truths.get(id_, (None, None))
             prediction = predictions.get(id_)
             painted = [
-                None if labels is None else paint_labels(labels, num_classes, ignored)
+                None if labels is None else paint_labels(labels, classes)
                 for labels in (truth, prediction)
             ]
             errors = None
             if image is not None and truth is not None:
-                errors = painted_errors(image, truth, prediction, ignored)
+                errors = painted_errors(image, truth, prediction, classes)
             yield caption, [(each, "") for each in (image, *painted, errors)]

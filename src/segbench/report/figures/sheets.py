@@ -7,8 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from segbench.colours import ClassColours, class_colours
 from segbench.records.cells import Cell
-from segbench.records.panels import fitted, paint_errors, paint_labels
+from segbench.records.panels import (
+    Legend,
+    draw_legend,
+    errors_key,
+    fitted,
+    paint_errors,
+    paint_labels,
+    placed_legend,
+)
 from segbench.records.pictures import PREDICTIONS, Picture, read_pictures, truths_path
 from segbench.records.record import atomic_write
 from segbench.report.sections.comparison import Comparison, Entry, Section
@@ -20,7 +29,6 @@ from segbench.text.numbers import score_text
 GAP = 6  # pixels between tiles
 _WIDEST = 3200
 _BREAKS = " _-·/"
-COLOUR_KEY = "errors: orange false positive, blue false negative, purple other class"
 Row = tuple[str, Sequence[tuple[Picture | None, str]]]
 
 
@@ -72,20 +80,27 @@ def write_sheet(
     columns = [column for column in columns if column.pictures]
     if not columns:
         return None
-    num_classes, ignored = label_facts(entries[0].done[0])
+    classes, names = cell_colours(entries[0].done[0]), class_names(entries[0].done[0].scores)
+    several = len(names) > 2  # whose errors alone do not show what was predicted
     rows = []
     for id_, (image, truth) in truths.items():
-        tiles: list[tuple[Picture | None, str]] = [
-            (image, ""),
-            (paint_labels(truth, num_classes, ignored), ""),
-        ]
+        tiles: list[tuple[Picture | None, str]] = [(image, ""), (paint_labels(truth, classes), "")]
         for column in columns:
-            errors = painted_errors(image, truth, column.pictures.get(id_), ignored)
-            tiles.append((errors, score_text(column.scores[id_], comparison.score)))
+            labels = column.pictures.get(id_)
+            shown = [painted_errors(image, truth, labels, classes)]
+            if several:
+                known = None if labels is None else paint_labels(labels, classes)
+                shown.insert(0, None if shown[0] is None else known)
+            texts = [score_text(column.scores[id_], comparison.score), ""]
+            tiles += zip(shown, texts, strict=False)
         rows.append((id_, tiles))
-    heads = ["input", "truth", *(column.label for column in columns)]
+    heads = ["input", "truth"]
+    for column in columns:
+        heads += [column.label, f"{column.label}: errors"] if several else [column.label]
+    legend = classes.legend(names) if several else ()
+    key = f"{errors_key(classes)}; below: score"
     with atomic_write(path) as temporary:
-        draw_sheet(heads, rows, f"{COLOUR_KEY}; below: score").save(temporary, "PNG", optimize=True)
+        draw_sheet(heads, rows, key, legend).save(temporary, "PNG", optimize=True)
     return path
 
 
@@ -103,9 +118,13 @@ def true_pictures(section: Section, ids: Sequence[str]) -> dict[str, tuple[Pictu
     return {id_: found[id_] for id_ in ids if id_ in found}
 
 
-def label_facts(cell: Cell) -> tuple[int, int]:
-    """The number of classes of a cell's labels, and the label that is ignored."""
-    return len(class_names(cell.scores)), int(cell.config.get("data.ignore_index", 255))
+def cell_colours(cell: Cell) -> ClassColours:
+    """How the classes of a cell's data set are painted, by its config."""
+    names = class_names(cell.scores)
+    option, config = "data.palette.", cell.config
+    palette = {key[len(option) :]: config[key] for key in config if key.startswith(option)}
+    background = config.get("data.background", 0)
+    return class_colours(names, int(config.get("data.ignore_index", 255)), background, palette)
 
 
 def _column(section: Section, entry: Entry, ids: Sequence[str]) -> Column:
@@ -124,16 +143,21 @@ def median_predictions(entry: Entry, ids: Sequence[str]) -> dict[str, Picture]:
 
 
 def painted_errors(
-    image: Picture, truth: Picture, prediction: Picture | None, ignored: int
+    image: Picture, truth: Picture, prediction: Picture | None, classes: ClassColours
 ) -> Picture | None:
     """The image with its wrong pixels coloured; None without a prediction of its size."""
     if prediction is None or prediction.shape != truth.shape:  # another size means another image
         return None
-    return paint_errors(image, truth, prediction, ignored)
+    return paint_errors(image, truth, prediction, classes)
 
 
-def draw_sheet(heads: Sequence[str], rows: Sequence[Row], key: str) -> Image.Image:
-    """Draw rows of tiles under a key, with titles of columns, and captions of rows and tiles."""
+def draw_sheet(
+    heads: Sequence[str], rows: Sequence[Row], key: str, legend: Legend = ()
+) -> Image.Image:
+    """Draw rows of tiles under a key, with titles of columns, and captions of rows and tiles.
+
+    At the end stands the ``legend`` with the name and the colour of each class.
+    """
     side = max(72, min(200, _WIDEST // len(heads) - GAP))
     points = 13 if side > 100 else 11
     font, line = ImageFont.load_default(points), round(1.35 * points)
@@ -142,8 +166,11 @@ def draw_sheet(heads: Sequence[str], rows: Sequence[Row], key: str) -> Image.Ima
     heights = [max(tile.height for tile in row) for row in tiles]
     top = GAP + line * (1 + max(map(len, labels)))
     size = (GAP + len(heads) * (side + GAP), top + sum(heights) + len(rows) * (2 * line + GAP))
-    sheet = Image.new("RGB", size, "white")
+    placed = placed_legend(legend, size[0], font)
+    tall = size[1] + (placed[-1][1] + 2 * line if placed else 0)
+    sheet = Image.new("RGB", (size[0], tall), "white")
     draw = ImageDraw.Draw(sheet)
+    draw_legend(draw, placed, size[1], font)
     draw.text((GAP, 3), key, "black", font)
     for column, lines in enumerate(labels):
         for k, text in enumerate(lines, start=1):
