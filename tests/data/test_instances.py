@@ -164,3 +164,40 @@ def test_scores_are_those_of_the_stored_objects(root: Path) -> None:
     truth = folder(root).prepared.instances(0)
     found = object_scores(truth > 0, truth, FindObjects())
     assert dict(zip(OF_OBJECTS, found.tolist(), strict=True))["count_error"] == 1  # two touch
+
+
+def by_threshold(images: Path, output: Path) -> None:
+    """A tool that is not segbench: Otsu's threshold and connected parts, from scikit-image."""
+    from skimage import filters, io, measure
+
+    for file in images.glob("*.png"):
+        grey = io.imread(file).mean(axis=2)
+        mask = grey > filters.threshold_otsu(grey)
+        parts = measure.label(mask)
+        large = [part.label for part in measure.regionprops(parts) if part.area > 3]
+        save(output / file.name, np.isin(parts, large).astype(np.uint8))
+
+
+def test_another_tools_masks_are_ranked_by_objects_beside_cells(
+    segbench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    for seed in range(20):
+        made, chance = numbers(seed), np.random.default_rng(seed)
+        grey = chance.integers(0, 60, made.shape) + 120 * (made > 0)
+        save(root / "images" / f"{seed:02d}.png", np.repeat(grey[..., None], 3, 2).astype(np.uint8))
+        save(root / "masks" / f"{seed:02d}.png", made)
+    words = ["data=folder", f"data.root={root}", "data.instances=true", "data.size=16", "name=n"]
+    words += ["data.split={train:8,val:2,test:10}", "scores=[ap,pq]"]
+    assert segbench("-m", *words, *TINY, "model=unet,segnet", "seed=0,1") == 0
+    by_threshold(root / "images", tmp_path / "masks")
+    assert segbench("score", f"pred={tmp_path}/masks", "model=otsu", *words) == 0
+    capsys.readouterr()
+    assert segbench("compare", "name=n", "score=[iou,boundary_iou,ap,pq]") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"otsu is better than (unet|segnet) by .* \(adjusted 95 % interval", told)
+    assert "scheduler" not in told  # which another tool's masks do not have
+    page = (tmp_path / "outputs" / "n" / "report" / "index.html").read_text()
+    for title in ("Boundary IoU", "AP of objects", "panoptic quality", "otsu"):
+        assert title in page
+    assert re.search("AP of objects has (the same|another) best entry", page)

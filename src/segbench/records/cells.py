@@ -125,6 +125,11 @@ class Cell:
         return {key: str(value) for key, value in self.config.items() if not self._is_left_out(key)}
 
     @property
+    def is_trained(self) -> bool:
+        """Whether segbench trained a network, and did not only score another tool's masks."""
+        return "scored" not in self.record
+
+    @property
     def fold(self) -> int | None:
         """The fold of a cross-validation that the cell was tested on; None without folds."""
         if self.evaluated or self.config.get("data.folds") is None:

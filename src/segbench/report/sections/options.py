@@ -19,10 +19,19 @@ def varying(cells: Sequence[Cell]) -> list[str]:
     for cell, each in zip(cells, choices, strict=True):
         alike.setdefault(tuple(sorted(each.items())), []).append(cell)
     keys = {key for members in alike.values() for key in differing(members)}
+    known = {group: _known(group, cells) for group in groups}
     return [
-        *(group for group in groups if len({each.get(group) for each in choices}) > 1),
+        *(group for group in groups if len(known[group]) > 1),
         *_without_copies(keys - seed_keys(cells), cells),
     ]
+
+
+def _known(group: str, cells: Sequence[Cell]) -> set[str | None]:
+    """The options of a config group among cells; None where a cell has none.
+
+    Masks that another tool predicted have none of most groups, which is no difference.
+    """
+    return {cell.chosen.get(group) for cell in cells if group in cell.chosen or cell.is_trained}
 
 
 def differing(cells: Sequence[Cell]) -> set[str]:
