@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from lightning import Trainer
+from numpy.typing import NDArray
 
 from segbench.cell.keeping import draw_panels, noted
 from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
 from segbench.metrics.scores import aggregate, score_table
-from segbench.records.record import SCORES, atomic_write
+from segbench.records.record import CONFUSION, SCORES, atomic_write
 from segbench.text.escape import guarded
+
+Confusion = NDArray[np.int64]
 
 
 def score_parts(
@@ -34,9 +38,10 @@ def score_parts(
     """
     averages = {}
     for part in parts:
-        table = _score_part(trainer, task, data, part)
+        table, confusion = _score_part(trainer, task, data, part)
         averages[part] = aggregate(table, data.class_names) | _loss(task)
     write_scores(table, folder)
+    write_confusion(confusion, data.class_names, folder)
     with noted("panels", notes):
         draw_panels(trainer, task, data, table, folder)
     return averages
@@ -44,8 +49,11 @@ def score_parts(
 
 def _score_part(
     trainer: Trainer, task: SegmentationTask, data: SegmentationDataModule, part: str
-) -> pd.DataFrame:
-    """The scores of each image and class of a part, computed at the image's original size."""
+) -> tuple[pd.DataFrame, Confusion | None]:
+    """The scores of each image and class of a part, computed at the image's original size.
+
+    Also the part's pixels by their true and their predicted class.
+    """
     data.scored_part, data.scores_objects = part, task.scores.find is not None
     task.scores.reset()
     task.scored_loss.reset()
@@ -54,7 +62,8 @@ def _score_part(
     ids = [data.cases[index].id for index in scores.index]
     groups = None if data.groups is None else [data.groups[index] for index in scores.index]
     facts = scores.counts, scores.sizes, scores.surface
-    return score_table(ids, data.class_names, *facts, groups, scores.objects)
+    table = score_table(ids, data.class_names, *facts, groups, scores.objects)
+    return table, scores.confusion
 
 
 def _loss(task: SegmentationTask) -> dict[str, float]:
@@ -65,4 +74,14 @@ def _loss(task: SegmentationTask) -> dict[str, float]:
 def write_scores(table: pd.DataFrame, folder: Path) -> None:
     """Write ``scores.csv``, with names that no spreadsheet takes for formulas."""
     with atomic_write(folder / SCORES) as temporary:
+        guarded(table).to_csv(temporary, index=False, errors="surrogateescape")
+
+
+def write_confusion(confusion: Confusion | None, class_names: Sequence[str], folder: Path) -> None:
+    """Write ``confusion.csv``: a row for each pair of a true and a predicted class."""
+    if confusion is None:
+        return
+    pairs = pd.MultiIndex.from_product([class_names, class_names], names=["class", "predicted"])
+    table = pd.Series(confusion.ravel(), pairs, name="pixels").reset_index()
+    with atomic_write(folder / CONFUSION) as temporary:
         guarded(table).to_csv(temporary, index=False, errors="surrogateescape")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from segbench.cell.keeping import keep_pictures, noted
-from segbench.cell.scoring import write_scores
+from segbench.cell.scoring import write_confusion, write_scores
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures
 from segbench.data.formats.nifti import NIfTIDataModule
@@ -198,6 +198,7 @@ class Scored:
         facts = found.counts, found.sizes, found.surface
         table = score_table(self.ids, data.class_names, *facts, self.groups, found.objects)
         write_scores(table, folder)
+        write_confusion(found.confusion, data.class_names, folder)
         if self.own:
             with noted("pictures for comparisons", record["notes"]):
                 keep_pictures(data, pngs, folder, record["choices"]["data"], self.part)

@@ -18,6 +18,7 @@ from segbench.metrics.scores import scored_classes
 from segbench.metrics.surface import TOLERANCE
 
 LABELS = 256  # masks are uint8 on disk, so that every label is below this
+CONFUSED = range(3, 65)  # numbers of classes whose confusions are counted
 OUTSIDE = LABELS - 1  # the label that ignored pixels are set to; never a class
 
 
@@ -30,6 +31,8 @@ class Scores:
     sizes: NDArray[np.int64]  # (n, 2): height and width in pixels
     surface: NDArray[np.float64] | None  # (n, C, S): the scores SURFACE of the registry
     objects: NDArray[np.float64] | None = None  # (n, O): the foreground's OF_OBJECTS
+    # (C, C): pixels of all images by true and predicted class, of `CONFUSED` classes
+    confusion: NDArray[np.int64] | None = None
 
 
 def image_counts(
@@ -96,6 +99,27 @@ def _count_by_comparison(
     return hits, predictions, actuals
 
 
+def confusion_of(
+    prediction: NDArray[np.uint8], truth: NDArray[np.uint8], num_classes: int
+) -> NDArray[np.int64]:
+    """The pixels ``(N, C, C)`` of images ``(N, H, W)`` by their true and their predicted class.
+
+    Pixels whose prediction or truth is no class are left out.
+
+    Example:
+        >>> prediction, truth = (np.array([[[1, 1, 0]]], np.uint8), np.array([[[1, 0, 255]]]))
+        >>> confusion_of(prediction, truth.astype(np.uint8), 2).tolist()
+        [[[0, 1], [0, 1]]]
+    """
+    found = np.zeros((len(truth), num_classes**2), np.int64)
+    for counts, image, mask in zip(found, prediction, truth, strict=True):
+        for rows in row_blocks(len(image), image[:1].size):
+            inside = (mask[rows] < num_classes) & (image[rows] < num_classes)
+            pairs = mask[rows][inside].astype(np.int64) * num_classes + image[rows][inside]
+            counts += np.bincount(pairs, minlength=num_classes**2)
+    return found.reshape(-1, num_classes, num_classes)
+
+
 class ImageScores(Metric):
     """Collects the counts, and optionally the surface scores, of every image.
 
@@ -144,7 +168,8 @@ class ImageScores(Metric):
         self.sizes: list[Tensor]
         self.surface: list[Tensor]
         self.objects: list[Tensor]
-        for name in ("index", "counts", "sizes", "surface", "objects"):
+        self.confusion: list[Tensor]
+        for name in ("index", "counts", "sizes", "surface", "objects", "confusion"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(
@@ -201,6 +226,9 @@ class ImageScores(Metric):
             for x in (prediction, target)
         )
         scores = np.full((len(labels), self.num_classes, len(SURFACE)), np.nan)
+        if self.num_classes in CONFUSED:
+            pixels = confusion_of(labels, truth, self.num_classes)
+            self.confusion.append(torch.from_numpy(pixels).to(target.device))
         for c in scored_classes(self.num_classes):
             for row, p, t in zip(scores, labels == c, truth == c, strict=True):
                 row[c] = mask_scores(p, t, self.tolerance)
@@ -217,6 +245,8 @@ class ImageScores(Metric):
             if self.with_surface:
                 empty = (0, self.num_classes, len(SURFACE))
                 self.surface.append(torch.zeros(empty, dtype=torch.float64, device=self.device))
+            if self.with_surface and self.num_classes in CONFUSED:
+                self.confusion.append(rows[:, :, :1].repeat(1, 1, self.num_classes))
             if self.find is not None:
                 empty_rows = (0, len(OF_OBJECTS))
                 self.objects.append(
@@ -233,4 +263,7 @@ class ImageScores(Metric):
         objects = None
         if self.find is not None and len(self.objects):
             objects = dim_zero_cat(self.objects).cpu().numpy()[order]
-        return Scores(index[order], counts[order], sizes[order], surface, objects)
+        confusion = None
+        if len(self.confusion):
+            confusion = dim_zero_cat(self.confusion).cpu().numpy()[order].sum(axis=0)
+        return Scores(index[order], counts[order], sizes[order], surface, objects, confusion)

@@ -15,6 +15,7 @@ from segbench.metrics.scores import GROUP, aggregate, sum_groups
 from segbench.records.files import exists, parse_json, parse_yaml, read_text
 from segbench.records.record import (
     CONFIG,
+    CONFUSION,
     CURVES,
     LIMITS,
     NO_EFFECT,
@@ -28,7 +29,7 @@ from segbench.records.record import (
     scored_part,
     status_of,
 )
-from segbench.records.tables_read import parse_curves, parse_scores
+from segbench.records.tables_read import parse_confusion, parse_curves, parse_scores
 from segbench.text.escape import unguarded
 
 PANELS = Path("panels") / "test.png"
@@ -214,6 +215,17 @@ class Cell:
         if not self.has(CURVES):
             return pd.DataFrame()
         return self._read(CURVES, "table of curves", parse_curves)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Pixels by true (rows) and predicted class; empty of two classes, and in older cells.
+
+        Raises:
+            SegbenchError: ``confusion.csv`` is not such a table.
+        """
+        if not self.has(CONFUSION):
+            return pd.DataFrame()
+        return self._read(CONFUSION, "confusion matrix", parse_confusion, "surrogateescape")
 
     def _read(self, name: str, what: str, parse: Callable[[str], T], errors: str = "strict") -> T:
         path = self.folder / name

@@ -7,6 +7,7 @@ import pandas as pd
 
 from segbench.metrics.registry import OF_COUNTS, REGISTRY
 from segbench.metrics.scores import COUNTS, GROUP, OVERLAP, scored_classes
+from segbench.text.escape import unguarded
 from segbench.types import SCHEMA
 
 BOUNDS = {score.name: score.upper for score in REGISTRY if score.column}
@@ -133,3 +134,22 @@ def parse_curves(text: str) -> pd.DataFrame:
         table[name] = values
     table.index = pd.Index(epochs.astype(np.int64), name="epoch")
     return table
+
+
+def parse_confusion(text: str) -> pd.DataFrame:
+    """The table in the text of a ``confusion.csv``: pixels by true (rows) and predicted class.
+
+    Raises:
+        ValueError: the table has another form.
+    """
+    read = pd.read_csv(
+        io.StringIO(text), keep_default_na=False, dtype={"class": str, "predicted": str}
+    )
+    table = unguarded(read)
+    names = pd.unique(table["class"])
+    whole = pd.api.types.is_integer_dtype(table["pixels"]) and (table["pixels"] >= 0).all()
+    pairs = pd.MultiIndex.from_product([names, names])
+    if not whole or not pairs.equals(pd.MultiIndex.from_frame(table[["class", "predicted"]])):
+        raise ValueError("expected the pixels of each pair of classes")
+    pixels = table["pixels"].to_numpy().reshape(len(names), len(names))
+    return pd.DataFrame(pixels, index=names, columns=names)

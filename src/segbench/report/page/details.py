@@ -63,6 +63,9 @@ class Detail:
     apart: list[tuple[str, str, str]]  # key, its value, the values of other entries
     config: str
     curves: str = ""  # an SVG
+    # rows of the confusion matrix: a true class, and for each predicted class the share of its
+    # pixels as text, and as a number from 0 to 1
+    confusion: list[tuple[str, list[tuple[str, float]]]] = field(default_factory=list)
 
 
 def details(section: Section, anchors: Sequence[str], page: Path, quality: int) -> list[Detail]:
@@ -78,8 +81,23 @@ def details(section: Section, anchors: Sequence[str], page: Path, quality: int) 
             figure = entry_curves(entry, f"Training of {entry.label}, {section.data}")
         curves = Markup(svg_text(figure)) if figure else ""
         seeds = _seeds(entry, anchor, page, quality)
-        found.append(Detail(seeds, apart, "\n".join(lines), curves))
+        confusion = _confusion(entry)
+        found.append(Detail(seeds, apart, "\n".join(lines), curves, confusion))
     return found
+
+
+def _confusion(entry: Entry) -> list[tuple[str, list[tuple[str, float]]]]:
+    """The share of each true class's pixels that each class was predicted for, over all cells."""
+    tables = [cell.confusion for cell in entry.done]
+    tables = [table for table in tables if not table.empty]
+    if not tables or any(not table.columns.equals(tables[0].columns) for table in tables):
+        return []
+    pixels = np.sum([table.to_numpy() for table in tables], axis=0)
+    shares = pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)
+    return [
+        (str(name), [(f"{100 * share:.1f}" if share else "", float(share)) for share in row])
+        for name, row in zip(tables[0].index, shares.tolist(), strict=True)
+    ]
 
 
 def _apart(config: dict[str, str], others: Sequence[dict[str, str]]) -> list[tuple[str, str, str]]:
