@@ -45,7 +45,7 @@ def test_two_processes_give_the_rows_of_one(tmp_path):
     for path in found:
         with np.load(path) as arrays:
             assert expected.keys() - arrays.keys() == (
-                {"surface"} if "plain" in path.stem else set()
+                {"surface", "confusion"} if "plain" in path.stem else set()
             )
             for name, array in arrays.items():
                 np.testing.assert_array_equal(array, expected[name], err_msg=f"{path.stem} {name}")

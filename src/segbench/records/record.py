@@ -75,6 +75,14 @@ NO_EFFECT = (
     "trainer.default_root_dir",
     "trainer.enable_progress_bar",
 )
+# Options that earlier versions lacked, with the value that stands for what those versions did;
+# others are null.
+ADDED = {
+    "data.scale": "1.0",
+    "data.foreground": "0.33",
+    "data.background": "0",
+    "data.instances": "False",
+}
 Record = dict[str, Any]
 
 

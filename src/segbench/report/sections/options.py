@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from segbench.errors import ConfigError
 from segbench.records.cells import Cell
+from segbench.records.record import ADDED
 
 # Of two keys one of which is interpolated from the other, the one that the user sets comes first.
 _ORDER = ("data", "trainer", "augment", "model", "loss", "optimizer")
@@ -40,9 +41,13 @@ def differing(cells: Sequence[Cell]) -> set[str]:
     found: set[str] = set()
     for other in settings[1:]:
         keys = {key for key, _ in set(settings[0].items()) ^ set(other.items())}
-        # an option that an older version lacked is null where it is not used
-        found |= {k for k in keys if settings[0].get(k, "None") != other.get(k, "None")}
+        found |= {key for key in keys if _value(settings[0], key) != _value(other, key)}
     return found
+
+
+def _value(settings: Mapping[str, str], key: str) -> str:
+    """A cell's value of a key; of one that its version lacked, the value that stands for that."""
+    return settings.get(key, ADDED.get(key, "None"))
 
 
 def seed_keys(cells: Sequence[Cell]) -> set[str]:
