@@ -6,6 +6,8 @@ from typing import Any
 from segbench.records.record import as_json
 from segbench.report.sections.comparison import Comparison, Entry, Section
 
+FORMAT = 1  # of comparison.json, whose keys docs/comparison.md describes
+
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
     """Plain numbers and words of a comparison, for ``comparison.json`` and the page.
@@ -17,6 +19,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         for each in fields(comparison)
         if each.name not in ("sections", "lower", "failures", "damaged")
     }
+    told = {"schema": FORMAT} | told
     told |= {"label": comparison.label, "lower_is_better": comparison.lower_is_better}
     told["failures"] = [{"cell": cell, "error": line} for cell, line in comparison.failures]
     told["damaged"] = [{"cell": cell, "error": line} for cell, line in comparison.damaged]
