@@ -55,17 +55,18 @@ def test_a_cell_of_several_classes_has_one_and_the_page_shows_it(
     assert Cell(folders[0], read_record(folders[0])).confusion.empty
 
 
-@pytest.mark.parametrize(
-    "text", ["class,predicted,pixels\na,a,1\na,b,2\n", "class\n", "a,b\n1,2\n"]
-)
-def test_damaged_matrices_are_named(text: str, segbench: Any, tmp_path: Path) -> None:
+DAMAGED = ["class,predicted,pixels\na,a,1\na,b,2\n", "class\n", "a,b\n1,2\n"]
+
+
+def test_damaged_matrices_are_named(segbench: Any, tmp_path: Path) -> None:
     assert segbench(*TINY, "data.count=12", "data.num_classes=3", "name=n") == 0
     folder = only_cell(tmp_path, "n")
     record = read_record(folder)
-    (folder / "confusion.csv").write_text(text)
     record["files"].pop("confusion.csv")
-    with pytest.raises(SegbenchError, match=r"confusion\.csv: no confusion matrix"):
-        Cell(folder, record).confusion  # noqa: B018
+    for text in DAMAGED:
+        (folder / "confusion.csv").write_text(text)
+        with pytest.raises(SegbenchError, match=r"confusion\.csv: no confusion matrix"):
+            Cell(folder, record).confusion  # noqa: B018
 
 
 def test_two_classes_have_none(segbench: Any, tmp_path: Path) -> None:

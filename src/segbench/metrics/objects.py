@@ -34,7 +34,7 @@ class FindObjects:
 
     Example:
         >>> mask = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 0]], bool)
-        >>> FindObjects()(mask).max()
+        >>> int(FindObjects()(mask).max())
         2
     """
 
@@ -101,6 +101,11 @@ class Matching:
         true: the true objects' pixels, (T,).
         pairs: the indices of each predicted and true object that overlap, (M, 2).
         common: the pixels that each pair has in common, (M,).
+
+    Example:
+        >>> found = Matching.of(np.array([[4, 4, 0]]), np.array([[0, 9, 9]]))
+        >>> found.predicted, found.true, found.common, found.unions
+        (array([2]), array([2]), array([1]), array([3]))
     """
 
     predicted: NDArray[np.int64]
@@ -110,13 +115,7 @@ class Matching:
 
     @classmethod
     def of(cls, prediction: NDArray[Any], truth: NDArray[Any]) -> "Matching":
-        """The matching of predicted and true objects (H, W), whose numbers need no order.
-
-        Example:
-            >>> found = Matching.of(np.array([[4, 4, 0]]), np.array([[0, 9, 9]]))
-            >>> found.predicted, found.true, found.common
-            (array([2]), array([2]), array([1]))
-        """
+        """The matching of predicted and true objects (H, W), whose numbers need no order."""
         areas = [np.bincount(ids.ravel()) for ids in (prediction, truth)]
         numbers = []
         for area in areas:

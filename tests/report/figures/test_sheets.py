@@ -82,12 +82,12 @@ def test_errors_have_their_colours(tmp_path: Path) -> None:
     assert path == tmp_path / "report" / "sheet.png"
     with Image.open(path) as file:
         sheet = np.array(file.convert("RGB"))
-    columns = 2 + len(made.sections[0].scored)
+    columns = 2 + 2 * len(made.sections[0].scored)  # of several classes predictions, then errors
     side = (sheet.shape[1] - GAP) // columns - GAP
     assert (side, sheet.shape[1]) == (200, GAP + columns * (side + GAP))
-    dark = (sheet[:, GAP + 2 * (side + GAP) + side // 2] == 50).all(axis=1)  # 90 // 3 + 20
+    dark = (sheet[:, GAP + 3 * (side + GAP) + side // 2] == 50).all(axis=1)  # 90 // 3 + 20
     top = int(np.flatnonzero(dark)[0])
-    for column in range(2, columns):
+    for column in range(3, columns, 2):
         left = GAP + column * (side + GAP)
         scale = side / WIDTH
         at = lambda y, x: tuple(sheet[round(top + y * scale), round(left + x * scale)])  # noqa: E731, B023
