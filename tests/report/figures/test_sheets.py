@@ -13,6 +13,7 @@ from segbench.records.panels import FALSE_NEGATIVE, FALSE_POSITIVE, OTHER_CLASS
 from segbench.records.pictures import PREDICTIONS, truths_path, write_pictures
 from segbench.report.figures.sheets import (
     GAP,
+    cell_colours,
     draw_sheet,
     median_seed,
     most_disputed,
@@ -136,3 +137,19 @@ def test_many_columns_stay_readable(columns: int) -> None:
     )
     assert 72 <= (sheet.width - GAP) // columns - GAP <= 200
     assert sheet.width <= 3300
+
+
+def test_a_cells_palette_and_background_are_those_of_its_config(tmp_path: Path) -> None:
+    made = made_comparison(tmp_path / "group", images=2, classes=("sky", "road", "a.b"), seeds=(0,))
+    cell = made.sections[0].entries[0].done[0]
+    plain = cell_colours(cell)
+    assert (plain.background, plain.ignored) == (0, 255)
+    given = {"data.palette.road": [128, 64, 128], "data.palette.a.b": [1, 2, 3]}
+    cell.__dict__["config"] = {**cell.config, **given, "data.background": None}
+    found = cell_colours(cell)
+    assert found.colours[1:] == ((128, 64, 128), (1, 2, 3))
+    assert found.background is None
+    damaged = {"data.palette.road": "red", "data.palette.a.b": [1, 2, 999], "data.background": "x"}
+    cell.__dict__["config"] = {**cell.config, **damaged}
+    assert cell_colours(cell).colours == plain.colours
+    assert cell_colours(cell).background == 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -120,11 +120,16 @@ def true_pictures(section: Section, ids: Sequence[str]) -> dict[str, tuple[Pictu
 
 def cell_colours(cell: Cell) -> ClassColours:
     """How the classes of a cell's data set are painted, by its config."""
-    names = class_names(cell.scores)
-    option, config = "data.palette.", cell.config
-    palette = {key[len(option) :]: config[key] for key in config if key.startswith(option)}
-    background = config.get("data.background", 0)
-    return class_colours(names, int(config.get("data.ignore_index", 255)), background, palette)
+    names, config = class_names(cell.scores), cell.config
+    palette: dict[str, Any] = {name: config.get(f"data.palette.{name}") for name in names}
+    known = {name: colour for name, colour in palette.items() if _is_colour(colour)}
+    background = None if config.get("data.background", 0) is None else 0
+    return class_colours(names, int(config.get("data.ignore_index", 255)), background, known)
+
+
+def _is_colour(value: Any) -> bool:
+    """Whether a value of a config is [r, g, b], 0 to 255."""
+    return isinstance(value, list) and len(value) == 3 and all(each in range(256) for each in value)
 
 
 def _column(section: Section, entry: Entry, ids: Sequence[str]) -> Column:
