@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from segbench.callbacks.life import Cost, EpochLines, EpochSeed
-from segbench.cell.task import EpochIoU
 from segbench.cell.trainer import build_trainer
 from segbench.cell.training import build_task
 from segbench.config.registry import compose
@@ -34,6 +33,7 @@ from segbench.config.score_options import MONITOR
 from segbench.data.base import SegmentationDataModule
 from segbench.hardware.device import auto_precision, available_cores
 from segbench.hardware.memory import peak_memory, reset_peak_memory
+from segbench.metrics.epoch_iou import EpochIoU
 from segbench.types import predicted_labels
 
 STUDIES, TIGHT = "the studies' loop", "tight loop"

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from segbench.cell.resizing import resize_logits
-from segbench.cell.task import EpochIoU, SegmentationTask
+from segbench.cell.task import SegmentationTask
 from segbench.losses.cross_entropy import BCELoss
+from segbench.metrics.epoch_iou import EpochIoU
 from segbench.types import Batch, logit_channels, predicted_labels, probabilities
 
 

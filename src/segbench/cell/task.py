@@ -18,41 +18,13 @@ from segbench.cell.windows import logit_strips
 from segbench.config.score_options import needs_surface
 from segbench.errors import ConfigError
 from segbench.metrics.counts import ImageScores
+from segbench.metrics.epoch_iou import EpochIoU
 from segbench.metrics.objects import FindObjects
-from segbench.metrics.scores import aggregate, score_table
 from segbench.types import IGNORE_INDEX, Batch, predicted_labels
 
 MakeOptimizer = Callable[..., Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
 NEVER = 2**62
-
-
-class EpochIoU(ImageScores):
-    """Mean IoU of an epoch's images at the network's size, for curves and model selection.
-
-    Args:
-        class_names: background first.
-        ignore_index: the label of pixels that scores ignore.
-        surface: whether the scores of borders are computed too, which takes time in each step.
-
-    Attributes:
-        averages: all averages of the last ``compute``, by name.
-    """
-
-    def __init__(
-        self, class_names: Sequence[str], ignore_index: int = IGNORE_INDEX, surface: bool = False
-    ) -> None:
-        super().__init__(len(class_names), ignore_index, surface)
-        self.class_names = list(class_names)
-        self.averages: dict[str, float] = {}
-
-    def compute(self) -> Tensor:  # type: ignore[override]
-        """The mean IoU of the epoch's images, a scalar tensor."""
-        scores = super().compute()
-        ids = [str(i) for i in scores.index]
-        facts = scores.counts, scores.sizes, scores.surface
-        self.averages = aggregate(score_table(ids, self.class_names, *facts), self.class_names)
-        return torch.tensor(self.averages["iou"], device=self.device)
 
 
 class SegmentationTask(LightningModule):
