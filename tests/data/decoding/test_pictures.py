@@ -362,3 +362,22 @@ def test_large_masks_have_the_values_of_small_ones(
     expected = decode_mask(content, HERE)
     monkeypatch.setattr(arrays, "BLOCK", 64)
     np.testing.assert_array_equal(decode_mask(content, HERE), expected)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("large", [False, True])
+def test_truncated_pictures_of_any_size_are_refused(
+    kind: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "LARGE", 64 if large else 1 << 30)
+    content = encoded(Image.fromarray(picture(3, 90, 80)), kind)
+    with pytest.raises(DataError, match=r"p\.tif: cannot be read .*(truncated|failed to read)"):
+        decode_image(content[: len(content) // 2], HERE, 3)
+
+
+def test_a_large_png_with_a_changed_byte_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "LARGE", 64)
+    content = bytearray(encoded(Image.fromarray(picture(3, 90, 80)), "PNG"))
+    content[len(content) // 2] ^= 0x55
+    with pytest.raises(DataError, match="truncated or damaged"):
+        decode_image(bytes(content), HERE, 3)

@@ -80,8 +80,15 @@ def decode_image(
 
 
 def _large_png(content: bytes, channels: int) -> Array:
-    """A PNG of 8 bits as (H, W, channels), in a quarter of the memory that Pillow takes."""
-    image = np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED))
+    """A PNG of 8 bits as (H, W, channels), without the copy that Pillow makes of all pixels.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("the image file is truncated or damaged")
+    image = np.asarray(decoded)
     image = image.reshape(*image.shape[:2], channels)
     if channels >= 3:  # OpenCV has blue first
         for rows in row_blocks(len(image), image[:1].size):
