@@ -140,8 +140,13 @@ def test_a_cell_without_the_scores_says_how_to_get_them(
 ) -> None:
     words = ["data=folder", f"data.root={root}", "data.instances=true", *TINY, "data.size=16"]
     assert segbench(*words, "data.split={train:3,val:1,test:2}") == 0
-    assert segbench(*words, "data.split={train:3,val:1,test:2}", "scores=ap") == 0
-    assert "note: scored without its objects; `segbench evaluate`" in capsys.readouterr().out
+    for further in ((), ("-m",)):  # one cell, and the same as a sweep
+        capsys.readouterr()
+        asked = ("data.split={train:3,val:1,test:2}", "scores=ap", "score_train=true")
+        assert segbench(*further, *words, *asked) == 0
+        told = capsys.readouterr().out
+        assert "note: finished cells were scored without their objects; `segbench eval" in told
+        assert "note: finished cells were scored without their train part; `segbench" in told
 
 
 @pytest.mark.parametrize(

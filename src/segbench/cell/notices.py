@@ -1,4 +1,4 @@
-"""Notices on similar finished cells, printed before a cell is trained from its start."""
+"""Notices on finished cells: similar to one that is trained, or done without what is asked for."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,23 @@ from omegaconf import DictConfig
 from segbench.cell.continuation import obstacle
 from segbench.cell.history import EPOCHS, earlier_cells, more_epochs, short
 from segbench.config.identity import Identity
+from segbench.config.score_options import find_objects
+from segbench.records.record import read_record
+
+
+def lacks_scores(folder: Path, cfg: DictConfig) -> Iterator[str]:
+    """A sentence for each kind of scores that is asked for and that a finished cell lacks."""
+    record, again = read_record(folder), "or overwrite=true trains again"
+    if find_objects(cfg) is not None and "objects" not in record:
+        yield (
+            "finished cells were scored without their objects; `segbench evaluate` with these "
+            f"scores=… scores them, {again}"
+        )
+    if cfg.get("score_train") and "train" not in (record.get("metrics") or {}):
+        yield (
+            "finished cells were scored without their train part; `segbench evaluate part=train` "
+            f"scores it, {again}"
+        )
 
 
 def notices(folder: Path, cfg: DictConfig, identity: Identity) -> Iterator[str]:

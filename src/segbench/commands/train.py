@@ -18,14 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place, short
-from segbench.cell.notices import notices
+from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
 from segbench.commands.run import collects_failures, one_line, silence_hydra
 from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell
-from segbench.config.score_options import find_objects
 from segbench.errors import ConfigError, DataError
 from segbench.hardware.parents import end_with_pool, lead
 from segbench.records.checksums import DamagedError, check_whole
@@ -65,13 +64,9 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
     replaced = check_place(folder, cfg, identity)
     if is_done(folder) and not cfg.overwrite:
         say(f"already done: {short(folder)} (overwrite=true runs it again)")
-        record = read_record(folder)
-        print_result(record, short(folder))
-        if find_objects(cfg) is not None and "objects" not in record:
-            say(
-                "note: scored without its objects; `segbench evaluate` with these scores=… scores "
-                "them, or overwrite=true trains again"
-            )
+        print_result(read_record(folder), short(folder))
+        for notice in lacks_scores(folder, cfg):
+            say(f"note: {notice}")
         _check_weights(folder)
         return
     try_parts(cfg)

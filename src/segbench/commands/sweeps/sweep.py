@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place
-from segbench.cell.notices import notices
+from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.planned import Planned, first_state
@@ -83,6 +83,8 @@ def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]
         state, reason = first_state(folder, cfg.overwrite, cfg.retry_failed)
         if state == "waiting":
             notes |= dict.fromkeys(notices(folder, cfg, identity))
+        elif state == "done":
+            notes |= dict.fromkeys(lacks_scores(folder, cfg))
         asked.setdefault(folder, []).append(overrides)
         epochs = cfg.trainer.get("max_epochs") or 0
         # the planned folder, so that the cell that runs is the planned one
