@@ -1,6 +1,6 @@
 """The largest memory of check, training, testing and predicting with one picture of 20,000².
 
-    python benchmarks/large_picture.py [--side 20000] [--format tif] [--scale 1] [--only train …]
+    python benchmarks/large_picture.py [--side 20000] [--format tif] [--noise 60] [--only train …]
 
 The picture is smooth with noise, its mask three large discs and 2,000 small ones. Memory is the
 largest resident set of the command's process as the system counts it, which includes the pages of
@@ -23,8 +23,8 @@ SMALL = 300  # pixels of the side of the other pictures
 GIB = 2**20  # of ru_maxrss, which counts KiB
 
 
-def draw(folder: Path, name: str, side: int, suffix: str) -> None:
-    """Write a picture of side² pixels and its mask."""
+def draw(folder: Path, name: str, side: int, suffix: str, noise: int) -> None:
+    """Write a picture of side² pixels with ``noise`` levels of noise, and its mask."""
     chance = np.random.default_rng([side, *name.encode()])
     mask = np.zeros((side, side), np.uint8)
     for radius, count in ((side // 8, 3), (max(3, side // 400), 2000)):
@@ -33,7 +33,7 @@ def draw(folder: Path, name: str, side: int, suffix: str) -> None:
     picture = np.repeat(mask[:, :, None] * np.uint8(90), 3, axis=2)
     for start in range(0, side, 1000):
         rows = picture[start : start + 1000]
-        rows += chance.integers(60, 120, rows.shape, np.uint8)
+        rows += chance.integers(60, 60 + noise, rows.shape, np.uint8)
     for kind, values in (("images", picture), ("masks", mask)):
         file = folder / kind / f"{name}.{suffix if kind == 'images' else 'png'}"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -43,11 +43,11 @@ def draw(folder: Path, name: str, side: int, suffix: str) -> None:
             cv2.imwrite(str(file), values, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
-def make(folder: Path, side: int, suffix: str) -> None:
+def make(folder: Path, side: int, suffix: str, noise: int) -> None:
     """A data set of the large picture and four small ones, and a list for each part."""
-    draw(folder, "large", side, suffix)
+    draw(folder, "large", side, suffix, noise)
     for name in "abcd":
-        draw(folder, name, SMALL, suffix)
+        draw(folder, name, SMALL, suffix, noise)
     for chosen in ("train", "test"):
         parts = {"train": "a", "val": "b", "test": "c"} | {chosen: "large"}
         for part, name in parts.items():
@@ -75,6 +75,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--side", type=int, default=20000)
     options.add_argument("--format", choices=("tif", "png"), default="tif")
+    options.add_argument(
+        "--noise", type=int, default=60, help="levels of noise; more are larger PNGs"
+    )
     options.add_argument("--scale", type=float, default=1)
     options.add_argument("--folder", type=Path, help="keep the data here, and use them again")
     options.add_argument("--only", nargs="*", choices=("check", "train", "test", "predict"))
@@ -82,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         if not (folder / "large-in-test-test.txt").is_file():
-            make(folder, asked.side, asked.format)
+            make(folder, asked.side, asked.format, asked.noise)
         pixels = asked.side**2
         here = [sys.executable, "-m", "segbench"]
         data = ["data=folder", f"data.root={folder}", f"data.max_pixels={pixels}"]
