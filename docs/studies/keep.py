@@ -11,7 +11,15 @@ from pathlib import Path
 
 from segbench.records.record import write_record
 
-FILES = ("run.json", "scores.csv", "curves.csv", "confusion.csv", "split.json", "config.yaml")
+FILES = (
+    "run.json",
+    "scores.csv",
+    "curves.csv",
+    "confusion.csv",
+    "reliability.csv",
+    "split.json",
+    "config.yaml",
+)
 
 
 def keep(cell: Path, data: Path, target: Path) -> None:

@@ -50,7 +50,7 @@ def test_scores_are_asked_for_by_curves_monitors_and_callbacks() -> None:
     assert epoch_scores(asked(curves="dice"))["train"] == ["dice"]
 
 
-@pytest.mark.parametrize("score", [score.name for score in REGISTRY if not score.of_objects])
+@pytest.mark.parametrize("score", [score.name for score in REGISTRY if not score.optional])
 def test_every_score_of_the_registry_can_be_monitored(score: str) -> None:
     cfg = asked(monitor=f"val/{score}")
     epoch_scores(cfg)

@@ -145,7 +145,10 @@ def test_a_cell_without_the_scores_says_how_to_get_them(
         asked = ("data.split={train:3,val:1,test:2}", "scores=ap", "score_train=true")
         assert segbench(*further, *words, *asked) == 0
         told = capsys.readouterr().out
-        assert "note: finished cells were scored without their objects; `segbench eval" in told
+        assert (
+            "note: finished cells were scored without ap50, ap, pq, sq, rq and 2 more; `segbench e"
+            in told
+        )
         assert "note: finished cells were scored without their train part; `segbench" in told
 
 
@@ -155,7 +158,7 @@ def test_a_cell_without_the_scores_says_how_to_get_them(
         (("scores=[app]",), "scores: no score 'app'; did you mean 'ap"),
         (("scores=[ap]", "instances=cells"), "instances=cells: expected components or watershed"),
         (("scores=[ap]", "data.num_classes=3"), "need two classes and masks that tell objects"),
-        (("curves=[ap]",), "curves=ap: objects are scored at the original size alone"),
+        (("curves=[ap]",), "curves=ap: ap is computed at the original size alone"),
     ],
 )
 def test_slips(

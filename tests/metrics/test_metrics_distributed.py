@@ -5,7 +5,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from segbench.metrics.calibration import Calibration
 from segbench.metrics.counts import ImageScores
+from segbench.metrics.optional import OptionalScores
 
 N, PROCESSES = 5, 2
 # As a DistributedSampler deals 5 cases to 2 processes: the last is padding, case 0 again.
@@ -19,10 +21,22 @@ def cases() -> tuple[torch.Tensor, torch.Tensor]:
 
 def collect(batches: list[list[int]], surface: bool = True) -> dict[str, np.ndarray]:
     prediction, target = cases()
-    scores = ImageScores(3, surface=surface)
+    optional = OptionalScores(skeletons=True, probabilities=True) if surface else None
+    scores = ImageScores(3, surface=surface, optional=optional)
     for batch in batches:
-        scores.update(prediction[batch], target[batch], torch.tensor(batch))
-    return {name: x for name, x in vars(scores.compute()).items() if x is not None}
+        found = [calibration(prediction[each], target[each]) for each in batch]
+        scores.update(prediction[batch], target[batch], torch.tensor(batch), calibrations=found)
+    rows = vars(scores.compute())
+    rows |= rows.pop("optional")
+    return {name: x for name, x in rows.items() if x is not None}
+
+
+def calibration(prediction: torch.Tensor, target: torch.Tensor) -> Calibration:
+    """Of a network that is sure of its prediction by 8 parts in 10."""
+    found = Calibration()
+    chances = 0.1 + 0.7 * torch.nn.functional.one_hot(prediction, 3).movedim(-1, 0)
+    found.add(chances.numpy(), target.numpy())
+    return found
 
 
 def work(rank: int, folder: Path) -> None:
@@ -45,7 +59,9 @@ def test_two_processes_give_the_rows_of_one(tmp_path):
     for path in found:
         with np.load(path) as arrays:
             assert expected.keys() - arrays.keys() == (
-                {"surface", "confusion"} if "plain" in path.stem else set()
+                {"surface", "confusion", "reliability", "cldice", "ece", "brier"}
+                if "plain" in path.stem
+                else set()
             )
             for name, array in arrays.items():
                 np.testing.assert_array_equal(array, expected[name], err_msg=f"{path.stem} {name}")

@@ -10,6 +10,7 @@ from monai.metrics.panoptic_quality import compute_panoptic_quality
 
 from segbench.metrics.counts import ImageScores
 from segbench.metrics.objects import FindObjects, Matching
+from segbench.metrics.optional import OptionalScores
 from segbench.metrics.registry import BY_NAME, OF_OBJECTS, object_scores
 
 
@@ -152,12 +153,13 @@ def test_slips(options: Any, message: str) -> None:
 
 
 def test_the_metric_collects_a_row_for_each_image() -> None:
-    metric = ImageScores(2, find=FindObjects())
+    metric = ImageScores(2, optional=OptionalScores(find=FindObjects()))
     for index, seed in enumerate((3, 4)):
         truth = discs(seed)
         labels, mask = (torch.tensor(each > 0).long()[None] for each in (moved(seed), truth))
         metric.update(labels, mask, torch.tensor([index]), [truth])
-    found = metric.compute().objects
+    optional = metric.compute().optional
+    found = np.stack([optional[name][:, 1] for name in OF_OBJECTS], axis=1)
     assert found is not None
     for row, seed in zip(found, (3, 4), strict=True):
         np.testing.assert_array_equal(

@@ -21,12 +21,13 @@ from latex_reader import read_latex
 from markdown_it import MarkdownIt
 from nasty import NASTY, shown
 
-from segbench.cell.scoring import write_scores
+from segbench.cell.scoring import write_tables
 from segbench.colours import class_colours
 from segbench.commands.check import print_check
 from segbench.commands.sweeps.board import Board, Planned
 from segbench.commands.tables import scores_tables
 from segbench.data.check.contact_sheet import draw_grid
+from segbench.metrics.counts import Scores
 from segbench.metrics.registry import SURFACE
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.cells import Cell, find_cells
@@ -45,6 +46,8 @@ from segbench.text.screen import console
 MODELS = ("_hidden", "$5$ and $\\frac{1}{0}$")
 CLASSES = ("background", *NASTY)
 IDS = [*(f"{name}{k}" for k, name in enumerate(NASTY)), "no UTF-8 \udce9"]
+NONE = np.empty(0, np.int64)
+SCORES_ALONE = Scores(NONE, NONE, NONE, None)  # no confusion matrix, no confidences
 Printed = Callable[[Callable[[], object]], str]
 
 
@@ -60,7 +63,7 @@ def write_cell(sweep: Path, place: int, status: str = "done") -> None:
     write_text(folder / CONFIG, yaml.safe_dump({"model": {"name": MODELS[place % 2]}, "seed": 0}))
     if status == "done":
         table = made_table(IDS, place)
-        write_scores(table, folder)
+        write_tables(table, SCORES_ALONE, CLASSES, folder)
         record["metrics"] = dict.fromkeys(("val", "test"), aggregate(table, CLASSES))
     else:
         record["error"] = f"ValueError: {' '.join(NASTY)}"

@@ -1,23 +1,28 @@
 """Writes the pictures of a cell: its panels, and small predictions for comparisons."""
 
 import logging
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from lightning import Trainer
+from torch import Tensor
 
 from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
 from segbench.records.cells import PANELS, split_digest
 from segbench.records.panels import (
+    ENTROPY_KEY,
     as_rgb,
     chosen_cases,
     draw_panel,
     errors_key,
+    paint_entropy,
     shrunk,
     write_panels,
 )
@@ -65,13 +70,26 @@ def draw_panels(
         index = indices[id_]
         image, mask = data.show(index)
         batch = data.batch_of(index, task.device)
+        entropy = np.zeros(mask.shape, np.uint8)
+
+        def see(place: int, top: int, chances: Tensor, entropy: Picture = entropy) -> None:
+            entropy[top : top + chances.shape[1]] = entropy_of(chances)
+
         with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            (labels,), _ = task.labels(batch, [mask.shape])
-        image, mask, label = shrunk(image, mask, labels.to("cpu", torch.uint8).numpy())
-        panel = draw_panel(image, mask, label, data.colours)
+            (labels,), _ = task.labels(batch, [mask.shape], see)
+        label = labels.to("cpu", torch.uint8).numpy()
+        image, mask, label, entropy = shrunk(image, mask, label, entropy)
+        panel = [*draw_panel(image, mask, label, data.colours), paint_entropy(entropy)]
         rows.append((f"{name}: {id_}, IoU {iou:.3f}", panel))
-    heads = ("image", "truth", "prediction", errors_key(data.colours))
+    heads = ("image", "truth", "prediction", errors_key(data.colours), ENTROPY_KEY)
     write_panels(folder / PANELS, rows, heads, data.colours.legend(data.class_names))
+
+
+def entropy_of(chances: Tensor) -> Picture:
+    """The entropy of probabilities (K, h, W) as (h, W), from 0 (certain) to 255 (all alike)."""
+    nats = torch.special.entr(chances.float()).sum(dim=0)
+    levels: Picture = (nats * (255 / math.log(len(chances)))).round().byte().cpu().numpy()
+    return levels
 
 
 def keep_pictures(

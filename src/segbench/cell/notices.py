@@ -8,17 +8,19 @@ from omegaconf import DictConfig
 from segbench.cell.continuation import obstacle
 from segbench.cell.history import EPOCHS, earlier_cells, more_epochs, short
 from segbench.config.identity import Identity
-from segbench.config.score_options import find_objects
-from segbench.records.record import read_record
+from segbench.config.score_options import optional_scores
+from segbench.records.record import part_scores, read_record
+from segbench.text.wording import listed
 
 
 def lacks_scores(folder: Path, cfg: DictConfig) -> Iterator[str]:
     """A sentence for each kind of scores that is asked for and that a finished cell lacks."""
     record, again = read_record(folder), "or overwrite=true trains again"
-    if find_objects(cfg) is not None and "objects" not in record:
+    lacking = [name for name in optional_scores(cfg).names if name not in part_scores(record)]
+    if lacking:
         yield (
-            "finished cells were scored without their objects; `segbench evaluate` with these "
-            f"scores=… scores them, {again}"
+            f"finished cells were scored without {listed(lacking)}; `segbench evaluate` with these "
+            f"scores=… adds them, {again}"
         )
     if cfg.get("score_train") and "train" not in (record.get("metrics") or {}):
         yield (

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from segbench.cell.keeping import draw_panels, noted
 from segbench.cell.task import SegmentationTask
 from segbench.data.base import SegmentationDataModule
+from segbench.metrics.counts import Scores
 from segbench.metrics.scores import aggregate, score_table
-from segbench.records.record import CONFUSION, SCORES, atomic_write
+from segbench.records.record import CONFUSION, RELIABILITY, SCORES, atomic_write
 from segbench.text.escape import guarded
-
-Confusion = NDArray[np.int64]
 
 
 def score_parts(
@@ -38,10 +37,9 @@ def score_parts(
     """
     averages = {}
     for part in parts:
-        table, confusion = _score_part(trainer, task, data, part)
+        table, scores = _score_part(trainer, task, data, part)
         averages[part] = aggregate(table, data.class_names) | _loss(task)
-    write_scores(table, folder)
-    write_confusion(confusion, data.class_names, folder)
+    write_tables(table, scores, data.class_names, folder)
     with noted("panels", notes):
         draw_panels(trainer, task, data, table, folder)
     return averages
@@ -49,12 +47,9 @@ def score_parts(
 
 def _score_part(
     trainer: Trainer, task: SegmentationTask, data: SegmentationDataModule, part: str
-) -> tuple[pd.DataFrame, Confusion | None]:
-    """The scores of each image and class of a part, computed at the image's original size.
-
-    Also the part's pixels by their true and their predicted class.
-    """
-    data.scored_part, data.scores_objects = part, task.scores.find is not None
+) -> tuple[pd.DataFrame, Scores]:
+    """The scores of each image and class of a part, computed at the image's original size."""
+    data.scored_part, data.scores_objects = part, task.scores.asked.find is not None
     task.scores.reset()
     task.scored_loss.reset()
     trainer.test(task, datamodule=data, verbose=False)
@@ -62,8 +57,7 @@ def _score_part(
     ids = [data.cases[index].id for index in scores.index]
     groups = None if data.groups is None else [data.groups[index] for index in scores.index]
     facts = scores.counts, scores.sizes, scores.surface
-    table = score_table(ids, data.class_names, *facts, groups, scores.objects)
-    return table, scores.confusion
+    return score_table(ids, data.class_names, *facts, groups, scores.optional), scores
 
 
 def _loss(task: SegmentationTask) -> dict[str, float]:
@@ -71,17 +65,35 @@ def _loss(task: SegmentationTask) -> dict[str, float]:
     return {} if task.loss is None else {"loss": float(task.scored_loss.compute())}
 
 
-def write_scores(table: pd.DataFrame, folder: Path) -> None:
-    """Write ``scores.csv``, with names that no spreadsheet takes for formulas."""
-    with atomic_write(folder / SCORES) as temporary:
-        guarded(table).to_csv(temporary, index=False, errors="surrogateescape")
+def write_tables(
+    table: pd.DataFrame, scores: Scores, class_names: Sequence[str], folder: Path
+) -> None:
+    """Write the tables of a part, with names that no spreadsheet takes for formulas.
+
+    They are ``scores.csv``, ``confusion.csv`` of several classes, with a row for each pair of a
+    true and a predicted class, and ``reliability.csv`` where probabilities were scored, with a row
+    for each bin of confidence.
+    """
+    files = {SCORES: table}
+    if scores.confusion is not None:
+        pairs = pd.MultiIndex.from_product([class_names, class_names], names=["class", "predicted"])
+        files[CONFUSION] = pd.Series(scores.confusion.ravel(), pairs, name="pixels").reset_index()
+    if scores.reliability is not None:
+        files[RELIABILITY] = reliability_table(scores.reliability)
+    for name, each in files.items():
+        with atomic_write(folder / name) as temporary:
+            guarded(each).to_csv(temporary, index=False, errors="surrogateescape")
 
 
-def write_confusion(confusion: Confusion | None, class_names: Sequence[str], folder: Path) -> None:
-    """Write ``confusion.csv``: a row for each pair of a true and a predicted class."""
-    if confusion is None:
-        return
-    pairs = pd.MultiIndex.from_product([class_names, class_names], names=["class", "predicted"])
-    table = pd.Series(confusion.ravel(), pairs, name="pixels").reset_index()
-    with atomic_write(folder / CONFUSION) as temporary:
-        guarded(table).to_csv(temporary, index=False, errors="surrogateescape")
+def reliability_table(bins: NDArray[np.float64]) -> pd.DataFrame:
+    """Of each bin of confidence the bounds, the pixels, their mean confidence and accuracy.
+
+    Args:
+        bins: the sums ``(BINS, 3)`` of `Calibration`.
+    """
+    edges = np.arange(len(bins) + 1) / len(bins)
+    pixels, confidence, right = bins.T
+    with np.errstate(invalid="ignore"):  # 0 / 0: an empty bin has neither
+        means = {"confidence": confidence / pixels, "accuracy": right / pixels}
+    counted = pixels.astype(np.int64)
+    return pd.DataFrame({"above": edges[:-1], "up_to": edges[1:], "pixels": counted, **means})

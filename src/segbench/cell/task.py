@@ -17,13 +17,15 @@ from segbench.cell.resizing import Strip, in_blocks, resize_strips, resized_stri
 from segbench.cell.windows import logit_strips
 from segbench.config.score_options import needs_surface
 from segbench.errors import ConfigError
+from segbench.metrics.calibration import Calibration
 from segbench.metrics.counts import ImageScores
 from segbench.metrics.epoch_iou import EpochIoU
-from segbench.metrics.objects import FindObjects
-from segbench.types import IGNORE_INDEX, Batch, predicted_labels
+from segbench.metrics.optional import OptionalScores
+from segbench.types import IGNORE_INDEX, Batch, predicted_labels, probabilities
 
 MakeOptimizer = Callable[..., Optimizer]
 MakeScheduler = Callable[..., LRScheduler]
+See = Callable[[int, int, Tensor], None]
 NEVER = 2**62
 
 
@@ -43,7 +45,7 @@ class SegmentationTask(LightningModule):
         monitor: the metric that a plateau scheduler monitors.
         threshold: with two classes, the foreground's smallest probability when images are scored.
         class_names: background first, for scores of classes; None: the numbers of the classes.
-        find_objects: finds the predicted objects that are scored at the end; None: none are.
+        optional: the further scores that are computed at the end; None: none are.
         epoch_scores: by part (``train``, ``val``) the scores that are logged at the end of each
             epoch besides the loss and the IoU.
     """
@@ -60,7 +62,7 @@ class SegmentationTask(LightningModule):
         threshold: float = 0.5,
         class_names: Sequence[str] | None = None,
         epoch_scores: Mapping[str, Sequence[str]] | None = None,
-        find_objects: FindObjects | None = None,
+        optional: OptionalScores | None = None,
     ) -> None:
         super().__init__()
         self.network: nn.Module = network
@@ -75,7 +77,7 @@ class SegmentationTask(LightningModule):
             EpochIoU(names, ignore_index, needs_surface(self.epoch_scores[part]))
             for part in ("train", "val")
         )
-        self.scores = ImageScores(num_classes, ignore_index, surface=True, find=find_objects)
+        self.scores = ImageScores(num_classes, ignore_index, surface=True, optional=optional)
         self.scored_loss = MeanMetric(nan_strategy="disable")  # of the batches, by their images
 
     def forward(self, image: Tensor) -> Any:
@@ -109,12 +111,22 @@ class SegmentationTask(LightningModule):
             yield resized_strips(each, size)
 
     def labels(
-        self, batch: Batch, sizes: Sequence[tuple[int, ...]]
+        self, batch: Batch, sizes: Sequence[tuple[int, ...]], see: See | None = None
     ) -> tuple[list[Tensor], Tensor | None]:
-        """The predicted labels (H, W) of each image of a batch at ``sizes``, and the loss."""
+        """The predicted labels (H, W) of each image of a batch at ``sizes``, and the loss.
+
+        Args:
+            batch: of val or test.
+            sizes: for each image the wanted height and width.
+            see: is given each strip of probabilities (num_classes, h, W): the image's place in the
+                batch, the strip's first row, and the strip.
+        """
         losses: list[Tensor] = []
         strips = self.strips(batch, sizes, losses)
-        found = [self._collect(each, size) for each, size in zip(strips, sizes, strict=True)]
+        found = [
+            self._collect(_shown(each, place, see), size)
+            for place, (each, size) in enumerate(zip(strips, sizes, strict=True))
+        ]
         return found, torch.stack(losses).sum() if losses else None
 
     def _with_losses(
@@ -225,14 +237,30 @@ class SegmentationTask(LightningModule):
 
         The loss is that of the network's size, as in validation.
         """
-        found, loss = self.labels(batch, [mask.shape for mask in batch["original"]])
+        truths = batch["original"]
+        calibrations, see = None, None
+        if self.scores.asked.probabilities:
+            calibrations = [Calibration() for _ in truths]
+            see = self._calibrated(calibrations, [each.cpu().numpy() for each in truths])
+        found, loss = self.labels(batch, [mask.shape for mask in truths], see)
         if loss is not None:
             self.scored_loss.update(loss.expand(len(batch["mask"])))
         objects = [each.cpu().numpy() for each in batch.get("instances", ())]
-        for place, (labels, mask) in enumerate(zip(found, batch["original"], strict=True)):
-            index = batch["index"][place, None]
-            self.scores.update(labels[None], mask[None], index, objects[place : place + 1] or None)
+        for place, (labels, mask) in enumerate(zip(found, truths, strict=True)):
+            one = slice(place, place + 1)
+            further = objects[one] or None, calibrations and calibrations[one]
+            self.scores.update(labels[None], mask[None], batch["index"][one], *further)
         return {"labels": found}
+
+    def _calibrated(self, calibrations: list[Calibration], truths: list[Any]) -> See:
+        """Adds strips of probabilities to the calibration of their image."""
+        ignored = self.scores.ignore_index
+
+        def add(place: int, top: int, chances: Tensor) -> None:
+            truth = truths[place][top : top + chances.shape[1]]
+            calibrations[place].add(chances.cpu().numpy(), truth, ignored)
+
+        return add
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and learning-rate scheduler that Lightning is to use."""
@@ -269,6 +297,14 @@ class SegmentationTask(LightningModule):
         # would miss that step. So Lightning only saves its state; on_train_epoch_end steps it.
         self._plateau = scheduler
         return _plan(optimizer, scheduler, frequency=NEVER, monitor=self.monitor)
+
+
+def _shown(strips: Iterator[Strip], place: int, see: See | None) -> Iterator[Strip]:
+    """The strips of logits of an image; ``see`` is given their probabilities."""
+    for top, logits in strips:
+        if see is not None:
+            see(place, top, probabilities(logits[None])[0])
+        yield top, logits
 
 
 def asks_for_total_steps(make: MakeScheduler) -> bool:

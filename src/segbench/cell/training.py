@@ -25,9 +25,10 @@ from segbench.config.score_options import (
     check_classes,
     check_instances_known,
     epoch_scores,
-    find_objects,
     following,
     monitor_of,
+    objects_record,
+    optional_scores,
 )
 from segbench.data.base import SegmentationDataModule
 from segbench.data.options import as_size
@@ -107,8 +108,7 @@ def train_and_score(
         # the test part must not influence a search
         parts = ["val"] if cfg.get("trial") else ["val", "test"]
         parts = ["train", *parts] if cfg.get("score_train") else parts
-        if task.scores.find is not None:
-            record["objects"] = task.scores.find.record
+        record |= objects_record(task.scores.asked)
         record["metrics"] = score_parts(trainer, task, data, parts, out, record["notes"])
     if not leads:
         return
@@ -185,8 +185,8 @@ def _hyperparameters(cfg: DictConfig, record: Record) -> dict[str, Any]:
 
 def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTask:
     """The LightningModule of a cell; the caller has set the seed."""
-    find = find_objects(cfg)
-    check_instances_known(find, data.has_instances, data.num_classes)
+    optional = optional_scores(cfg)
+    check_instances_known(optional.find, data.has_instances, data.num_classes)
     network = build(cfg.model, "model")
     if is_source(weights := OmegaConf.select(cfg, OPTION)):
         load_weights(network, read_weights(find_weights(weights)), str(weights))
@@ -203,7 +203,7 @@ def build_task(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationTas
         monitor=monitor_of(cfg),
         class_names=data.class_names,
         epoch_scores=epoch_scores(cfg),
-        find_objects=find,
+        optional=optional,
     )
 
 

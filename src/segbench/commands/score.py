@@ -15,9 +15,14 @@ from segbench.commands.run import collects_failures
 from segbench.commands.tables import scores_tables
 from segbench.config.build import build
 from segbench.config.registry import CONF
-from segbench.config.score_options import check_instances_known, find_objects
+from segbench.config.score_options import (
+    check_instances_known,
+    objects_record,
+    optional_scores,
+)
 from segbench.config.targets import check_targets
 from segbench.errors import ConfigError, DataError
+from segbench.metrics.registry import OF_PROBABILITIES
 from segbench.names import as_folder_name, user_path
 from segbench.records.record import CONFIG, SCORES, SPLIT, Record, is_done, write_json, write_text
 from segbench.records.record import write_record as finish_record
@@ -52,9 +57,14 @@ def _score(cfg: DictConfig) -> None:
     check_targets(cfg, only=("data",))
     from segbench.inference.scored_masks import Predictions, Scored  # torch takes seconds to import
 
-    find = find_objects(cfg)
+    optional = optional_scores(cfg)
+    if optional.probabilities:
+        raise ConfigError(
+            f"scores: {' and '.join(OF_PROBABILITIES)} need probabilities, and masks hold none; "
+            "leave them out"
+        )
     data = build(cfg.data, "data")
-    check_instances_known(find, data.has_instances, data.num_classes)
+    check_instances_known(optional.find, data.has_instances, data.num_classes)
     scored = Scored.of_files(data) if cfg.truth is not None else Scored.of_part(data, cfg.part)
     values = None if cfg.pred_values is None else list(cfg.pred_values)
     predictions = Predictions(user_path(str(cfg.pred)), data, values)
@@ -67,9 +77,9 @@ def _score(cfg: DictConfig) -> None:
     record: Record = {"status": "done", "error": None, "choices": choices, "seed": cfg.seed}
     record |= {"part": scored.part, "scored": {"pred": str(cfg.pred)}, "notes": []}
     facts = [choices, cfg.seed, scored.part, scored.split, predictions.digest(scored.ids)]
-    if find is not None:
-        record["objects"] = find.record
-        facts.append(find.record)
+    record |= objects_record(optional)
+    facts += objects_record(optional).values()
+    facts += ["skeletons"] if optional.skeletons else []
     record["hash"] = _digest(facts)  # where the masks lie makes no difference
     name = f"{model}-s{cfg.seed}-{record['hash']}".replace("/", "_")
     folder = Path("outputs") / as_folder_name(cfg.name) / as_folder_name(name)
@@ -77,7 +87,7 @@ def _score(cfg: DictConfig) -> None:
         say(f"scored already: {folder}; overwrite=true scores it again")
         return
     folder.mkdir(parents=True, exist_ok=True)
-    record["metrics"] = {scored.part: scored.write(predictions, folder, record, find)}
+    record["metrics"] = {scored.part: scored.write(predictions, folder, record, optional)}
     write_json(folder / SPLIT, scored.split)
     write_text(folder / CONFIG, _config(cfg, data))
     finish_record(folder, record)

@@ -5,25 +5,31 @@ from pathlib import Path
 
 from rich.table import Table
 
-from segbench.metrics.registry import REGISTRY, Score
+from segbench.metrics.registry import BY_NAME, OF_PROBABILITIES, OF_SKELETONS, REGISTRY, Score
 from segbench.records.record import SCORES, Record, part_scores, scored_part
 from segbench.text.numbers import score_text
 from segbench.text.screen import console
 
 HEADLINE = [score for score in REGISTRY if score.headline]
-OF_OBJECTS = [score for score in REGISTRY if score.of_objects and score.shown]
+FURTHER = {
+    "objects": [score for score in REGISTRY if score.of_objects and score.shown],
+    "skeletons": [BY_NAME[name] for name in OF_SKELETONS],
+    "probabilities": [BY_NAME[name] for name in OF_PROBABILITIES],
+}
 
 
 def scores_tables(record: Record) -> list[Table]:
-    """A table of a cell's scores, and one of those of objects if it has any.
+    """A table of a cell's scores, and one of each kind of further scores that it has.
 
     Each has a row for the mean, and one for each of several classes.
     """
     test = part_scores(record)
     title = f"{scored_part(record)} scores at the original resolution"
     found = [_table(title, HEADLINE, test)]
-    columns = [score for score in OF_OBJECTS if score.name in test]
-    return [*found, _table("objects", columns, test)] if columns else found
+    for kind, scores in FURTHER.items():
+        if columns := [score for score in scores if score.name in test]:
+            found.append(_table(kind, columns, test))
+    return found
 
 
 def _table(title: str, columns: Sequence[Score], test: dict[str, float | None]) -> Table:
@@ -33,7 +39,8 @@ def _table(title: str, columns: Sequence[Score], test: dict[str, float | None]) 
         table.add_column(score.heading or f"{score.label} {score.unit}".strip(), justify="right")
     classes = [key.split("/", 1)[1] for key in test if key.startswith("iou/")]
     for name in classes if len(classes) > 1 else []:
-        table.add_row(name, *_scores(test, columns, f"/{name}"))
+        if any(f"{score.name}/{name}" in test for score in columns):
+            table.add_row(name, *_scores(test, columns, f"/{name}"))
     label = classes[0] if len(classes) == 1 else "mean"
     table.add_row(label, *_scores(test, columns), style="bold")
     return table

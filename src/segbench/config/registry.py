@@ -29,7 +29,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
         ConfigError: the text names the option, its value and the expected one.
     """
     # imported here, because OpenCV and hydra.utils would delay --help
-    from segbench.config.score_options import epoch_scores, find_objects
+    from segbench.config.score_options import epoch_scores, optional_scores
     from segbench.config.targets import check_targets
 
     for part in PARTS:
@@ -41,7 +41,7 @@ def check_cell(cfg: DictConfig, omit: Sequence[str] = ()) -> None:
                 raise ConfigError(f"{part}.{key}: missing; give {part}.{key}=…")
     check_trainer(cfg.trainer, cfg.get("scheduler"))
     epoch_scores(cfg)
-    find_objects(cfg)
+    optional_scores(cfg)
     check_targets(cfg, only=[key for key in map(str, cfg) if key not in omit])
     found = cfg.get("published")
     if found is not None:

@@ -8,7 +8,16 @@ from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
 from segbench.metrics.objects import DISTANCE, METHODS, FindObjects
-from segbench.metrics.registry import BY_NAME, OF_OBJECTS, SURFACE
+from segbench.metrics.optional import OptionalScores
+from segbench.metrics.registry import (
+    BY_NAME,
+    OF_OBJECTS,
+    OF_PROBABILITIES,
+    OF_SKELETONS,
+    OPTIONAL,
+    SURFACE,
+)
+from segbench.metrics.topology import check_installed
 
 MONITOR = "val/iou"
 PARTS = ("train", "val")
@@ -107,10 +116,10 @@ def _check_monitor(name: Any) -> None:
 
 def _check_name(option: str, name: str, score: str) -> None:
     plain = score.partition("/")[0]
-    if plain in OF_OBJECTS:
+    if plain in OPTIONAL:
         raise ConfigError(
-            f"{option}={name}: objects are scored at the original size alone; scores=[{plain}] "
-            "scores those of the test part"
+            f"{option}={name}: {plain} is computed at the original size alone; scores=[{plain}] "
+            "computes it of the test part"
         )
     if plain in BY_NAME and not (plain in WITHOUT_CLASSES and "/" in score):
         return
@@ -125,11 +134,11 @@ def _hint(name: str) -> str:
     return f"did you mean {close[0]!r}?" if close else f"scores: {', '.join(BY_NAME)}"
 
 
-def find_objects(cfg: DictConfig) -> FindObjects | None:
-    """How predicted objects are found; None if ``scores`` asks for no score of objects.
+def optional_scores(cfg: DictConfig) -> OptionalScores:
+    """The scores that ``scores`` asks for beside those of every cell.
 
     Raises:
-        ConfigError: there is no such score, or no such way to find objects.
+        ConfigError: there is no such score, no such way to find objects, or a package is missing.
     """
     asked = cfg.get("scores") or []
     names = [str(name) for name in ([asked] if isinstance(asked, str) else asked)]
@@ -138,12 +147,23 @@ def find_objects(cfg: DictConfig) -> FindObjects | None:
             raise ConfigError(f"scores: no score {name!r}; {_hint(name)}")
     method, distance = cfg.get("instances"), cfg.get("instance_distance")
     try:
-        found = FindObjects(
+        find = FindObjects(
             METHODS[0] if method is None else method, DISTANCE if distance is None else distance
         )
+        if skeletons := any(name in OF_SKELETONS for name in names):
+            check_installed()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    return found if any(name in OF_OBJECTS for name in names) else None
+    return OptionalScores(
+        find=find if any(name in OF_OBJECTS for name in names) else None,
+        skeletons=skeletons,
+        probabilities=any(name in OF_PROBABILITIES for name in names),
+    )
+
+
+def objects_record(optional: OptionalScores) -> dict[str, Any]:
+    """The entry of a record that says how predicted objects were found, if they were."""
+    return {} if optional.find is None else {"objects": optional.find.record}
 
 
 def check_instances_known(find: FindObjects | None, known: bool, num_classes: int) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -20,7 +21,11 @@ from segbench.cell.task import SegmentationTask
 from segbench.cell.trainer import build_trainer
 from segbench.config.families import Permitted
 from segbench.config.identity import Identity, settings, without_defaults
-from segbench.config.score_options import check_instances_known, find_objects
+from segbench.config.score_options import (
+    check_instances_known,
+    objects_record,
+    optional_scores,
+)
 from segbench.data.base import SegmentationDataModule
 from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware.device import count_flops, environment
@@ -29,7 +34,7 @@ from segbench.inference.runs import Run, built, check_alike, load_network
 from segbench.inference.threshold_search import find_threshold
 from segbench.inference.thresholds import check_threshold
 from segbench.losses.class_weights import needs_pixel_counts
-from segbench.metrics.objects import FindObjects
+from segbench.metrics.optional import OptionalScores
 from segbench.records.cells import Cell
 from segbench.records.logs import log_to
 from segbench.records.record import CONFIG, LOG, SPLIT, Record, write_json, write_record, write_text
@@ -69,11 +74,12 @@ def evaluate(
     data = built(without_augment(cfg).data, permitted["data"], SegmentationDataModule)
     check_classes(runs[0], data)
     runs[0].normalise_as_trained(data)
-    find = find_objects(cfg)
+    optional = optional_scores(cfg)
     if "scores" in cfg.evaluation:
-        check_instances_known(find, data.has_instances, data.num_classes)
-    find = find if data.has_instances else None  # of the cell's own scores
-    task = _build_task(_build_network(runs, cfg, flips, permitted), data, find)
+        check_instances_known(optional.find, data.has_instances, data.num_classes)
+    if not data.has_instances:
+        optional = replace(optional, find=None)  # the cell's own scores
+    task = _build_task(_build_network(runs, cfg, flips, permitted), data, optional)
     data.setup()
     own = _is_own(runs, data, own_data)
     if cfg.evaluation.part is None:
@@ -96,8 +102,7 @@ def evaluate(
         if "threshold" in cfg.evaluation:
             task.threshold, chosen = find_threshold(cfg.evaluation.threshold, task, data, trainer)
             record["evaluated"] |= {"threshold": task.threshold, "threshold_from": chosen}
-        if task.scores.find is not None:
-            record["objects"] = task.scores.find.record
+        record |= objects_record(optional)
         parts = ("val", "test") if part == "test" else (part,)
         record["metrics"] = score_parts(trainer, task, data, parts, folder, record["notes"])
         with noted("pictures for comparisons", record["notes"]):
@@ -190,7 +195,7 @@ def _build_network(
 
 
 def _build_task(
-    network: nn.Module, data: SegmentationDataModule, find: FindObjects | None
+    network: nn.Module, data: SegmentationDataModule, optional: OptionalScores
 ) -> SegmentationTask:
     """A task like the one that scored the cell; its optimizer is not used."""
     return SegmentationTask(
@@ -199,7 +204,7 @@ def _build_task(
         optimizer=torch.optim.SGD,
         num_classes=data.num_classes,
         ignore_index=data.ignore_index,
-        find_objects=find,
+        optional=optional,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from segbench.cell.keeping import keep_pictures, noted
-from segbench.cell.scoring import write_confusion, write_scores
+from segbench.cell.scoring import write_tables
 from segbench.data.base import SegmentationDataModule
 from segbench.data.decoding.files import SUFFIXES, find_pictures
 from segbench.data.formats.nifti import NIfTIDataModule
@@ -21,7 +21,7 @@ from segbench.data.store.prepared import Case, Instances
 from segbench.data.store.transforms import Array
 from segbench.errors import DataError
 from segbench.metrics.counts import ImageScores
-from segbench.metrics.objects import FindObjects
+from segbench.metrics.optional import OptionalScores
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.pictures import encode_labels
 from segbench.records.record import Record
@@ -164,7 +164,7 @@ class Scored:
         return [case.id for case in self.cases.values()]
 
     def write(
-        self, predictions: Predictions, folder: Path, record: Record, find: FindObjects | None
+        self, predictions: Predictions, folder: Path, record: Record, optional: OptionalScores
     ) -> dict[str, float]:
         """Score the predictions, and write their table and small pictures of them.
 
@@ -172,7 +172,7 @@ class Scored:
             predictions: the predicted masks.
             folder: receives the files.
             record: of the masks.
-            find: finds the predicted objects; None: objects are not scored.
+            optional: the further scores that are asked for.
 
         Returns:
             The averages.
@@ -181,7 +181,7 @@ class Scored:
             DataError: a mask cannot be read, or has another size than the true one.
         """
         data, pngs = self.data, {}
-        scores = ImageScores(data.num_classes, data.ignore_index, surface=True, find=find)
+        scores = ImageScores(data.num_classes, data.ignore_index, surface=True, optional=optional)
         for index in track(self.cases, len(self.cases), f"scoring {len(self.cases)} masks"):
             labels, (truth, objects) = predictions.read(self.cases[index]), self.truth_of(index)
             if labels.shape != truth.shape:
@@ -196,9 +196,8 @@ class Scored:
             pngs[index] = encode_labels(labels)
         found = scores.compute()
         facts = found.counts, found.sizes, found.surface
-        table = score_table(self.ids, data.class_names, *facts, self.groups, found.objects)
-        write_scores(table, folder)
-        write_confusion(found.confusion, data.class_names, folder)
+        table = score_table(self.ids, data.class_names, *facts, self.groups, found.optional)
+        write_tables(table, found, data.class_names, folder)
         if self.own:
             with noted("pictures for comparisons", record["notes"]):
                 keep_pictures(data, pngs, folder, record["choices"]["data"], self.part)

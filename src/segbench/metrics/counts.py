@@ -1,7 +1,7 @@
 """Counts of right and wrong pixels of each image and class, from which scores are computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,15 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from segbench.arrays import row_blocks
-from segbench.metrics.objects import FindObjects
-from segbench.metrics.registry import OF_OBJECTS, SURFACE, mask_scores, object_scores
+from segbench.metrics.calibration import BINS, Calibration
+from segbench.metrics.optional import OptionalScores
+from segbench.metrics.registry import SURFACE, mask_scores
 from segbench.metrics.scores import scored_classes
 from segbench.metrics.surface import TOLERANCE
 
 LABELS = 256  # masks are uint8 on disk, so that every label is below this
 CONFUSED = range(3, 65)  # numbers of classes whose confusions are counted
+_STATES = ("index", "counts", "sizes", "surface", "optional", "confusion", "reliability")
 OUTSIDE = LABELS - 1  # the label that ignored pixels are set to; never a class
 
 
@@ -30,9 +32,12 @@ class Scores:
     counts: NDArray[np.int64]  # (n, C, 3): true positive, false positive, false negative
     sizes: NDArray[np.int64]  # (n, 2): height and width in pixels
     surface: NDArray[np.float64] | None  # (n, C, S): the scores SURFACE of the registry
-    objects: NDArray[np.float64] | None = None  # (n, O): the foreground's OF_OBJECTS
+    # (n, C) of each of the scores that were asked for
+    optional: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     # (C, C): pixels of all images by true and predicted class, of `CONFUSED` classes
     confusion: NDArray[np.int64] | None = None
+    # (BINS, 3) of `Calibration`, summed over all images, where probabilities were scored
+    reliability: NDArray[np.float64] | None = None
 
 
 def image_counts(
@@ -131,7 +136,7 @@ class ImageScores(Metric):
         ignore_index: the target's label of pixels that do not count.
         surface: whether to compute surface scores too, which copies the labels to the host.
         tolerance: the tolerance of NSD, in pixels.
-        find: finds predicted objects, of two classes; None: objects are not scored.
+        optional: the scores that are asked for; None: none are.
 
     Raises:
         ValueError: if ``num_classes`` or ``ignore_index`` does not fit the labels of a mask.
@@ -151,7 +156,7 @@ class ImageScores(Metric):
         ignore_index: int = 255,
         surface: bool = False,
         tolerance: float = TOLERANCE,
-        find: FindObjects | None = None,
+        optional: OptionalScores | None = None,
     ) -> None:
         super().__init__()
         if not 2 <= num_classes < LABELS:
@@ -162,14 +167,16 @@ class ImageScores(Metric):
                 "a mask without ignored pixels can name 255"
             )
         self.num_classes, self.ignore_index = num_classes, ignore_index
-        self.with_surface, self.tolerance, self.find = surface, tolerance, find
+        self.with_surface, self.tolerance = surface, tolerance
+        self.asked = optional or OptionalScores()
         self.index: list[Tensor]
         self.counts: list[Tensor]
         self.sizes: list[Tensor]
         self.surface: list[Tensor]
-        self.objects: list[Tensor]
+        self.optional: list[Tensor]
         self.confusion: list[Tensor]
-        for name in ("index", "counts", "sizes", "surface", "objects", "confusion"):
+        self.reliability: list[Tensor]
+        for name in _STATES:
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(
@@ -178,6 +185,7 @@ class ImageScores(Metric):
         target: Tensor,
         index: Tensor,
         objects: Sequence[NDArray[Any]] | None = None,
+        calibrations: Sequence[Calibration] | None = None,
     ) -> None:
         """Add a row for each image.
 
@@ -187,6 +195,7 @@ class ImageScores(Metric):
             index: ``(N,)``, the index of each image's case in the data set.
             objects: for each image the number of the true object at each pixel ``(H, W)``, if
                 objects are scored.
+            calibrations: of each image, if probabilities are scored.
 
         Raises:
             ValueError: if the three shapes do not fit one another.
@@ -205,17 +214,34 @@ class ImageScores(Metric):
         self.sizes.append(torch.stack([height, width], dim=1))
         if self.with_surface:
             self.surface.append(self._surface(prediction, target).to(counts.device))
-        if self.find is not None and objects is not None:
-            self.objects.append(self._objects(prediction, target, objects).to(counts.device))
+        if self.asked.names:
+            found = self._optional(prediction, target, objects, calibrations)
+            self.optional.append(found.to(counts.device))
+        if self.asked.probabilities and calibrations is not None:
+            bins = np.stack([each.bins for each in calibrations])
+            self.reliability.append(torch.from_numpy(bins).to(counts.device))
 
-    def _objects(self, prediction: Tensor, target: Tensor, true: Sequence[NDArray[Any]]) -> Tensor:
-        """The foreground's scores ``(N, O)`` float64 of objects."""
-        assert self.find is not None
+    def _optional(
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        objects: Sequence[NDArray[Any]] | None,
+        calibrations: Sequence[Calibration] | None,
+    ) -> Tensor:
+        """The scores ``(N, C, F)`` float64 that are asked for."""
         rows = []
-        for labels, mask, ids in zip(prediction, target, true, strict=True):
-            ignored = (mask == self.ignore_index).cpu().numpy()
-            foreground = (labels == 1).cpu().numpy()
-            rows.append(object_scores(foreground, ids, self.find, ignored))
+        on_host = (x.to("cpu", torch.uint8).numpy() for x in (prediction, target))
+        for place, (labels, truth) in enumerate(zip(*on_host, strict=True)):
+            rows.append(
+                self.asked.of_image(
+                    labels,
+                    truth,
+                    self.num_classes,
+                    self.ignore_index,
+                    None if objects is None else objects[place],
+                    None if calibrations is None else calibrations[place],
+                )
+            )
         return torch.from_numpy(np.stack(rows))
 
     def _surface(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -247,11 +273,12 @@ class ImageScores(Metric):
                 self.surface.append(torch.zeros(empty, dtype=torch.float64, device=self.device))
             if self.with_surface and self.num_classes in CONFUSED:
                 self.confusion.append(rows[:, :, :1].repeat(1, 1, self.num_classes))
-            if self.find is not None:
-                empty_rows = (0, len(OF_OBJECTS))
-                self.objects.append(
-                    torch.zeros(empty_rows, dtype=torch.float64, device=self.device)
-                )
+            if names := self.asked.names:
+                none = torch.zeros(0, self.num_classes, len(names), dtype=torch.float64)
+                self.optional.append(none.to(self.device))
+            if self.asked.probabilities:
+                none = torch.zeros(0, BINS, 3, dtype=torch.float64)
+                self.reliability.append(none.to(self.device))
         super().sync(*args, **kwargs)
 
     def compute(self) -> Scores:
@@ -260,10 +287,13 @@ class ImageScores(Metric):
         index, counts, sizes = (dim_zero_cat(table).cpu().numpy() for table in tables)
         order = np.unique(index, return_index=True)[1]
         surface = dim_zero_cat(self.surface).cpu().numpy()[order] if self.with_surface else None
-        objects = None
-        if self.find is not None and len(self.objects):
-            objects = dim_zero_cat(self.objects).cpu().numpy()[order]
-        confusion = None
-        if len(self.confusion):
-            confusion = dim_zero_cat(self.confusion).cpu().numpy()[order].sum(axis=0)
-        return Scores(index[order], counts[order], sizes[order], surface, objects, confusion)
+        optional = {}
+        if len(self.optional):
+            known = dim_zero_cat(self.optional).cpu().numpy()[order]
+            optional = dict(zip(self.asked.names, np.moveaxis(known, -1, 0), strict=True))
+        confusion, reliability = (
+            dim_zero_cat(each).cpu().numpy()[order].sum(axis=0) if len(each) else None
+            for each in (self.confusion, self.reliability)
+        )
+        facts = index[order], counts[order], sizes[order], surface, optional
+        return Scores(*facts, confusion, reliability)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segbench.arrays import Values
-from segbench.metrics import objects, surface
+from segbench.metrics import calibration, objects, surface, topology
+from segbench.metrics.calibration import Calibration
 from segbench.metrics.objects import FindObjects, Matching
 from segbench.metrics.surface import Mask, MaskPair
 
@@ -30,8 +31,10 @@ class Score:
         label: name in tables and figures.
         of_counts: formula from counts ``(…, 3)`` (tp, fp, fn) to values ``(…)``.
         of_masks: formula from a pair of masks, neither of them empty, to a value.
-        of_objects: formula from the matching of an image's objects to a value; such scores are
-            computed only if they are asked for.
+        of_objects: formula from the matching of an image's objects to a value.
+        of_probabilities: formula from the calibration of an image's pixels to a value, which is
+            the same for all classes.
+        optional: whether it is computed only if ``scores`` asks for it.
         unit: ``"px"`` or ``"objects"``, or empty for a fraction.
         lower_is_better: whether the best value is the lowest.
         upper: the largest possible value; the smallest is 0.
@@ -53,6 +56,8 @@ class Score:
     of_counts: Callable[[Counts], Values] | None = None
     of_masks: Callable[[MaskPair], float] | None = None
     of_objects: Callable[[Matching], float] | None = None
+    of_probabilities: Callable[[Calibration], float] | None = None
+    optional: bool = False
     unit: str = ""
     lower_is_better: bool = False
     upper: float = 1.0
@@ -107,6 +112,7 @@ _dice = _ratio(lambda tp, fp, fn: 2 * tp, lambda tp, fp, fn: 2 * tp + fp + fn)
 _precision = _ratio(lambda tp, fp, fn: tp, lambda tp, fp, fn: tp + fp)
 _recall = _ratio(lambda tp, fp, fn: tp, lambda tp, fp, fn: tp + fn)
 _OVER_ALL: dict[str, Any] = {"per_image": False}  # counts are summed over all images first
+_ASKED: dict[str, Any] = {"column": True, "optional": True}
 
 REGISTRY = (
     Score("iou", "IoU", _iou, column=True, headline=True, shown=True),
@@ -134,23 +140,37 @@ REGISTRY = (
     ),
     Score("nsd", "NSD", of_masks=surface.nsd, column=True, headline=True, shown=True),
     Score("boundary_iou", "Boundary IoU", of_masks=surface.boundary_iou, column=True, shown=True),
-    Score("ap50", "AP50 of objects", of_objects=objects.ap50, column=True),
-    Score("ap", "AP of objects", of_objects=objects.ap, column=True, shown=True, heading="AP"),
-    Score("pq", "panoptic quality", of_objects=objects.pq, column=True, shown=True, heading="PQ"),
-    Score("sq", "segmentation quality", of_objects=objects.sq, column=True),
-    Score("rq", "recognition quality", of_objects=objects.rq, column=True),
-    Score("aji", "AJI", of_objects=objects.aji, column=True, shown=True),
+    Score("cldice", "clDice", of_masks=topology.cldice, **_ASKED, shown=True),
+    Score("ap50", "AP50 of objects", of_objects=objects.ap50, **_ASKED),
+    Score("ap", "AP of objects", of_objects=objects.ap, **_ASKED, shown=True, heading="AP"),
+    Score("pq", "panoptic quality", of_objects=objects.pq, **_ASKED, shown=True, heading="PQ"),
+    Score("sq", "segmentation quality", of_objects=objects.sq, **_ASKED),
+    Score("rq", "recognition quality", of_objects=objects.rq, **_ASKED),
+    Score("aji", "AJI", of_objects=objects.aji, **_ASKED, shown=True),
     Score(
         "count_error", "error of the count", of_objects=objects.count_error, unit="objects",
-        lower_is_better=True, upper=math.inf, column=True, shown=True, heading="count error",
+        lower_is_better=True, upper=math.inf, **_ASKED, shown=True, heading="count error",
+    ),
+    Score(
+        "ece", "expected calibration error", of_probabilities=calibration.ece,
+        lower_is_better=True, **_ASKED, shown=True, heading="ECE",
+    ),
+    Score(
+        "brier", "Brier score", of_probabilities=calibration.brier, lower_is_better=True, upper=2.0,
+        **_ASKED, shown=True, heading="Brier",
     ),
 )  # fmt: skip
 BY_NAME = {score.name: score for score in REGISTRY}
 PER_IMAGE = {score.name: score for score in REGISTRY if score.per_image}
 OF_COUNTS = {score.name: score.of_counts for score in REGISTRY if score.of_counts}
-OF_MASKS = {score.name: score.of_masks for score in REGISTRY if score.of_masks}
+OF_MASKS = {
+    score.name: score.of_masks for score in REGISTRY if score.of_masks and not score.optional
+}
 SURFACE = list(OF_MASKS)
+OPTIONAL = [score.name for score in REGISTRY if score.optional]
+OF_SKELETONS = [score.name for score in REGISTRY if score.of_masks and score.optional]
 OF_OBJECTS = [score.name for score in REGISTRY if score.of_objects]
+OF_PROBABILITIES = [score.name for score in REGISTRY if score.of_probabilities]
 
 
 def find_score(name: str) -> Score:
@@ -182,14 +202,35 @@ def mask_scores(prediction: Mask, truth: Mask, tolerance: float = surface.TOLERA
         >>> mask_scores(np.roll(truth, 1, axis=1), truth).round(3)  # moved by one pixel
         array([0.5  , 1.   , 1.   , 0.333])
     """
+    return _mask_scores([BY_NAME[name] for name in SURFACE], prediction, truth, tolerance)
+
+
+def skeleton_scores(prediction: Mask, truth: Mask) -> Values:
+    """The scores ``OF_SKELETONS`` of two masks (H, W), as `mask_scores` gives the others.
+
+    Raises:
+        ValueError: scikit-image is not installed.
+
+    Example:
+        >>> truth = np.zeros((3, 9), bool)
+        >>> truth[1] = True  # a line, and a prediction that has a gap
+        >>> skeleton_scores(truth & (np.arange(9) != 4), truth).round(2)
+        array([0.94])
+    """
+    return _mask_scores([BY_NAME[name] for name in OF_SKELETONS], prediction, truth)
+
+
+def _mask_scores(
+    scores: list[Score], prediction: Mask, truth: Mask, tolerance: float = surface.TOLERANCE
+) -> Values:
     present = prediction.any(), truth.any()
     if not any(present):
-        return np.full(len(SURFACE), np.nan)
+        return np.full(len(scores), np.nan)
     if not all(present):
         diagonal = float(np.hypot(*truth.shape))
-        return np.array([BY_NAME[name].missed(diagonal) for name in SURFACE])
+        return np.array([score.missed(diagonal) for score in scores])
     pair = MaskPair(prediction, truth, tolerance)
-    return np.array([formula(pair) for formula in OF_MASKS.values()])
+    return np.array([score.of_masks(pair) for score in scores if score.of_masks])
 
 
 def object_scores(
@@ -223,3 +264,16 @@ def object_scores(
         return np.full(len(OF_OBJECTS), np.nan)
     formulas = [score.of_objects for score in REGISTRY if score.of_objects]
     return np.array([formula(found) for formula in formulas])
+
+
+def probability_scores(found: Calibration) -> Values:
+    """The scores ``OF_PROBABILITIES`` of an image, in this order; NaN where no pixel counts.
+
+    Example:
+        >>> found = Calibration()
+        >>> found.add(np.array([[[0.0]], [[1.0]]]), np.array([[1]]))  # certain, and right
+        >>> probability_scores(found)
+        array([0., 0.])
+    """
+    formulas = [score.of_probabilities for score in REGISTRY if score.of_probabilities]
+    return np.array([formula(found) if found.pixels else np.nan for formula in formulas])

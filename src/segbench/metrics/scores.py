@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from segbench.arrays import Values
 from segbench.metrics.registry import (
     OF_COUNTS,
-    OF_OBJECTS,
+    OF_PROBABILITIES,
+    OPTIONAL,
     PER_IMAGE,
     REGISTRY,
     SURFACE,
@@ -22,7 +23,6 @@ from segbench.metrics.registry import (
 from segbench.types import SCHEMA
 
 COUNTS = ["tp", "fp", "fn"]
-FOREGROUND = 1  # of two classes
 OVERLAP = [score.name for score in REGISTRY if score.of_counts and score.column]
 GROUP = "group"  # an optional column
 COLUMNS = ["id", "class", *COUNTS, *OVERLAP, *SURFACE, "height", "width", "schema"]
@@ -45,7 +45,7 @@ def score_table(
     sizes: NDArray[np.int64],
     surface: Values | None = None,
     groups: Sequence[str] | None = None,
-    objects: Values | None = None,
+    optional: Mapping[str, Values] | None = None,
 ) -> pd.DataFrame:
     """A table with ``COLUMNS``: one row for each image and class, the images in the given order.
 
@@ -59,8 +59,7 @@ def score_table(
         surface: the scores ``SURFACE``, ``(n, C, S)``; None: they were not computed.
         groups: of each image the patient, slide or video that it comes from, for a column ``group``
             after ``id``; None: no such column.
-        objects: the foreground's scores ``OF_OBJECTS``, ``(n, O)``, for further columns; None: no
-            such columns.
+        optional: some of the scores ``OPTIONAL``, ``(n, C)`` each, for further columns.
 
     Raises:
         ValueError: if the arguments do not fit one another, or the masks held foreign labels.
@@ -95,11 +94,9 @@ def score_table(
         "schema": SCHEMA,
     }
     table = pd.DataFrame(columns)[COLUMNS]
-    if objects is not None:
-        for place, (name, values) in enumerate(zip(OF_OBJECTS, objects.T, strict=True)):
-            column = np.full((n, num_classes), np.nan)
-            column[:, FOREGROUND] = values
-            table.insert(COLUMNS.index("height") + place, name, column.ravel())
+    found = optional or {}
+    for place, name in enumerate(name for name in OPTIONAL if name in found):
+        table.insert(COLUMNS.index("height") + place, name, found[name].ravel())
     if groups is not None:
         table.insert(1, GROUP, np.repeat(np.asarray(groups, dtype=object), num_classes))
     return table
@@ -170,11 +167,12 @@ def aggregate(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, floa
         averages |= _named_sums("surface_failures", failures, failures, names)
     per_image |= {
         name: values[:, scored]
-        for name, values in _columns(table, OF_OBJECTS, len(class_names)).items()
+        for name, values in _columns(table, OPTIONAL, len(class_names)).items()
     }
     for name, values in per_image.items():
         averages[name] = float(known_mean(known_mean(values, axis=1)))
-        averages |= _by_class(name, known_mean(values, axis=0), names)
+        if name not in OF_PROBABILITIES:  # which have one value for all classes
+            averages |= _by_class(name, known_mean(values, axis=0), names)
     summed = counts[:, scored].sum(axis=0)
     for name, formula in OF_COUNTS.items():
         if name in PER_IMAGE:

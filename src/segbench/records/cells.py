@@ -19,6 +19,7 @@ from segbench.records.record import (
     CURVES,
     LIMITS,
     NO_EFFECT,
+    RELIABILITY,
     RUN,
     SCORES,
     SPLIT,
@@ -29,7 +30,12 @@ from segbench.records.record import (
     scored_part,
     status_of,
 )
-from segbench.records.tables_read import parse_confusion, parse_curves, parse_scores
+from segbench.records.tables_read import (
+    parse_confusion,
+    parse_curves,
+    parse_reliability,
+    parse_scores,
+)
 from segbench.text.escape import unguarded
 
 PANELS = Path("panels") / "test.png"
@@ -226,6 +232,17 @@ class Cell:
         if not self.has(CONFUSION):
             return pd.DataFrame()
         return self._read(CONFUSION, "confusion matrix", parse_confusion, "surrogateescape")
+
+    @cached_property
+    def reliability(self) -> pd.DataFrame:
+        """Pixels, mean confidence and accuracy of each bin of confidence; empty where not scored.
+
+        Raises:
+            SegbenchError: ``reliability.csv`` is not such a table.
+        """
+        if not self.has(RELIABILITY):
+            return pd.DataFrame()
+        return self._read(RELIABILITY, "table of confidences", parse_reliability)
 
     def _read(self, name: str, what: str, parse: Callable[[str], T], errors: str = "strict") -> T:
         path = self.folder / name

@@ -1,10 +1,11 @@
-"""Draws a cell's best, median and worst test image: input, truth, prediction, errors."""
+"""Draws a cell's best, median and worst test image: input, truth, prediction, errors, entropy."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ Legend = Sequence[tuple[str, Colour]]
 Box = tuple[int, int, int, int]  # left, top, width, height
 SIDE, GAP, CAPTION = 256, 6, 22  # pixels
 LARGEST_SIDE = 4096  # pixels of a picture that is drawn from all of its pixels
+ENTROPY_KEY = "entropy: blue sure, yellow unsure"
 _BOXES = "tiles"  # the PNG's text entry with the positions of the pictures
 # Orange and blue of Okabe and Ito, which colour-blind people can distinguish.
 FALSE_POSITIVE, FALSE_NEGATIVE, OTHER_CLASS = PALETTE[1], PALETTE[5], PALETTE[7]
@@ -72,6 +74,11 @@ def paint_errors(
         errors[wrong & (truth == classes.background)] = FALSE_POSITIVE
         errors[wrong & (prediction == classes.background)] = FALSE_NEGATIVE
     return errors
+
+
+def paint_entropy(entropy: Picture) -> Picture:
+    """The entropy (H, W) of each pixel's probabilities, 0 to 255, as colours (H, W, 3)."""
+    return cv2.applyColorMap(entropy, cv2.COLORMAP_VIRIDIS)[..., ::-1]  # type: ignore[return-value]
 
 
 def errors_key(classes: ClassColours) -> str:

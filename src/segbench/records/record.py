@@ -29,6 +29,7 @@ RUN, SCORES, SPLIT, CONFIG = "run.json", "scores.csv", "split.json", "config.yam
 CHECKSUM = "checksum"  # of the record itself, its last key
 LOG, CURVES = "log.txt", "curves.csv"
 CONFUSION = "confusion.csv"  # the pixels of each true and predicted class
+RELIABILITY = "reliability.csv"  # how often each confidence is right
 BEST, LAST, PREVIOUS = "best", "last", "last-1"  # checkpoints
 PREDICTED = "panels/predictions.zip"  # small pictures, for the sheets of a comparison
 # The files of a finished cell whose checksums are in its record, and the largest size in bytes.
@@ -38,11 +39,12 @@ LIMITS = {
     CONFIG: 4 * MEGABYTE,
     CURVES: 64 * MEGABYTE,
     CONFUSION: 16 * MEGABYTE,
+    RELIABILITY: MEGABYTE,
     PREDICTED: 4096 * MEGABYTE,
 }
 RUN_LIMIT = 16 * MEGABYTE
 _LOST = "removed, and the curves of earlier epochs are lost"
-_OPTIONAL = (CURVES, CONFUSION, PREDICTED)  # a comparison works without them
+_OPTIONAL = (CURVES, CONFUSION, RELIABILITY, PREDICTED)  # a comparison works without them
 # Config keys that change neither a cell's result nor its hash: names, paths, logging.
 NO_EFFECT = (
     "hydra",

@@ -13,6 +13,7 @@ from segbench.types import SCHEMA
 BOUNDS = {score.name: score.upper for score in REGISTRY if score.column}
 NEEDED = ["id", "class", *COUNTS, *OVERLAP]  # surface scores may be missing
 MOST_CLASSES, MOST_EPOCHS = 256, 10_000_000
+_MOST_BINS = 1000
 _LARGEST = 2**53  # a count up to here is the same as a floating-point number
 _CLOSE = 1e-6
 
@@ -153,3 +154,21 @@ def parse_confusion(text: str) -> pd.DataFrame:
         raise ValueError("expected the pixels of each pair of classes")
     pixels = table["pixels"].to_numpy().reshape(len(names), len(names))
     return pd.DataFrame(pixels, index=names, columns=names)
+
+
+def parse_reliability(text: str) -> pd.DataFrame:
+    """The table in the text of a ``reliability.csv``: a row for each bin of confidence.
+
+    Raises:
+        ValueError: the table has another form.
+    """
+    table = pd.read_csv(io.StringIO(text))
+    columns = ["above", "up_to", "pixels", "confidence", "accuracy"]
+    if list(table) != columns or not 1 <= len(table) <= _MOST_BINS:
+        raise ValueError(f"expected the columns {', '.join(columns)}, and bins")
+    values = pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in table})
+    empty = values["pixels"] == 0
+    parts = values.drop(columns="pixels").to_numpy()[~empty]
+    if not (values["pixels"] >= 0).all() or not ((parts >= 0) & (parts <= 1 + _CLOSE)).all():
+        raise ValueError("expected numbers of pixels, and fractions from 0 to 1")
+    return values

@@ -27,7 +27,7 @@ from segbench.text.numbers import share_text
 
 KINDS = {kind.name: kind for kind in FIGURES if kind.draw}
 CLASSES = ("background", "cell1", "cell2")
-ELSEWHERE = ("sizes", "tuning")  # of learning curves and of searches
+ELSEWHERE = ("sizes", "tuning", "reliability")  # of learning curves, searches, probabilities
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def texts(figure: Any) -> list[str]:
 
 def test_files_are_whole_and_can_stand_in_one_page(made: Comparison, tmp_path: Path) -> None:
     (drawn,) = write_figures(made, tmp_path)
-    assert list(drawn) == [kind for kind in KINDS if kind not in ELSEWHERE]  # of learning curves
+    assert list(drawn) == [kind for kind in KINDS if kind not in ELSEWHERE]
     names = {f"{kind}-synthetic.{end}" for kind in drawn for end in ("svg", "png")}
     assert {path.name for path in tmp_path.iterdir()} == names
     ids: list[str] = []
@@ -389,7 +389,7 @@ def test_cells_that_failed_are_left_out(seeds: tuple[int, ...], tmp_path: Path) 
     cells = made_cells(tmp_path / "group", images=5, seeds=seeds, losses=("bce", "dice"))
     made = compare_cells(cells, ["group"], replicates=50)
     (drawn,) = write_figures(made, tmp_path / "report")
-    assert list(drawn) == [kind for kind in KINDS if kind not in ELSEWHERE]  # of learning curves
+    assert list(drawn) == [kind for kind in KINDS if kind not in ELSEWHERE]
     assert not any("segnet · dice" in each.svg for each in drawn.values())
     failed = compare_cells([c for c in cells if c.status == "failed"], ["group"], replicates=50)
     assert write_figures(failed, tmp_path / "none") == [{}]

@@ -7,7 +7,7 @@ import pytest
 from made_folders import write_cell
 
 from segbench.errors import SegbenchError
-from segbench.metrics.registry import OF_OBJECTS, SURFACE
+from segbench.metrics.registry import OPTIONAL, SURFACE
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.cells import find_cells
 from segbench.report.sections.image_scores import PER_IMAGE, has_images, per_image
@@ -35,7 +35,7 @@ def test_their_means_are_the_records(classes: list[str]) -> None:
     expected = aggregate(rows, classes)
     scored = classes[1:] if len(classes) == 2 else classes
     checked = 0
-    names = [score for score in PER_IMAGE if score not in OF_OBJECTS]  # the table has no objects
+    names = [score for score in PER_IMAGE if score not in OPTIONAL]  # the table has none
     for score in names:
         for name in (score, *(f"{score}/{each}" for each in scored)):
             ids, values = per_image(rows, name)

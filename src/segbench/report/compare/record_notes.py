@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from segbench.metrics.registry import OF_OBJECTS, SURFACE
+from segbench.metrics.registry import OF_OBJECTS, OPTIONAL, SURFACE
 from segbench.records.cells import Cell
 from segbench.report.sections.comparison import Section
 from segbench.report.sections.entries import FOUND
@@ -53,7 +53,7 @@ def _lacking(section: Section, score: str) -> str:
 
 
 def _how_to_get(score: str) -> str:
-    if score.partition("/")[0] in OF_OBJECTS:
+    if score.partition("/")[0] in OPTIONAL:
         return (
             f"With scores=[{score}], `segbench evaluate` scores their weights, and overwrite=true "
             "runs them again."

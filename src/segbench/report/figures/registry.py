@@ -8,6 +8,7 @@ from segbench.report.figures.cost_figures import cost
 from segbench.report.figures.curve_figures import curves
 from segbench.report.figures.drawing import Draw, write_figure
 from segbench.report.figures.pair_figures import pairs, ranks
+from segbench.report.figures.reliability_figures import reliability
 from segbench.report.figures.score_figures import boxes, stability
 from segbench.report.figures.size_figures import sizes
 from segbench.report.figures.track import Track, no_progress
@@ -93,6 +94,16 @@ FIGURES = (
         "seeds, thick lines their mean, and dots the epochs with the selected weights. Entries "
         "with the same loss share an axis; the values of different losses cannot be compared.",
         curves,
+    ),
+    Figure(
+        "reliability",
+        "Are the probabilities right?",
+        "Of each bin of confidence (the probability of the most probable class, in 15 equally "
+        "wide bins) the fraction of its pixels that are right, over the pixels of all images and "
+        "seeds. Below the dotted line a network is surer than it is right, above it less sure. "
+        "Bins with less than 1 in 10,000 pixels are left out, and entries after the twelfth. ECE "
+        "is the expected calibration error, a mean over images.",
+        reliability,
     ),
     Figure(
         "sheet",

@@ -27,7 +27,7 @@ from segbench.text.wording import listed
 
 PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
 DRAWN = 60  # entries with curves of their own, the best ones; each takes a tenth of a second
-TILES = ("image", "truth", "prediction", "errors")
+TILES = ("image", "truth", "prediction", "errors", "entropy")  # older cells lack the last
 Facts = list[tuple[str, str]]
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from segbench.records.record import package_version, write_text
 from segbench.report.compare.words import nouns_of, of_these
 from segbench.report.figures.drawing import in_tags
-from segbench.report.page.details import details
+from segbench.report.page.details import TILES, details
 from segbench.report.page.tables import entries_table, interval, seeds, why_incomplete
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.tables.grid import make_grid, rank_fields, side_row, side_tables, sign
@@ -109,6 +109,7 @@ def _templates() -> Environment:
         "why_incomplete": why_incomplete,
     }
     templates.globals |= {"interval": interval, "seeds": seeds, "count": count, "sign": sign}
+    templates.globals["TILES"] = TILES
     templates.globals |= {"side_tables": side_tables, "side_row": side_row}
     return templates
 

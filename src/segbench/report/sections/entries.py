@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from segbench.metrics.registry import OF_OBJECTS, SURFACE
+from segbench.metrics.registry import OPTIONAL, SURFACE
 from segbench.records.cells import Cell
 from segbench.records.record import RUN
 from segbench.report.sections.comparison import Entry
@@ -76,7 +76,7 @@ def has_score(cell: Cell, score: str) -> bool:
     if score not in cell.averages:
         return False
     name = score.partition("/")[0]
-    return name not in (*SURFACE, *OF_OBJECTS) or name in cell.scores
+    return name not in (*SURFACE, *OPTIONAL) or name in cell.scores
 
 
 def fill(entry: Entry, score: str, images: Sequence[str]) -> None:
