@@ -2,13 +2,15 @@
 
 import hashlib
 import re
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from rich.table import Table
 
 from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import asked_runs, prepare_arguments
@@ -19,10 +21,14 @@ from segbench.config.targets import check_tree
 from segbench.errors import ConfigError, SegbenchError
 from segbench.inference.runs import Run
 from segbench.names import as_folder_name
-from segbench.records.cells import EVALUATIONS, Cell
-from segbench.records.record import CONFIG, SCORES, Record
+from segbench.records.cells import EVALUATIONS, Cell, shifted_name
+from segbench.records.record import CONFIG, SCORES, Record, part_scores, scored_part
 from segbench.records.weight_files import HASH, is_source
+from segbench.text.numbers import score_text
 from segbench.text.screen import console, say
+
+if TYPE_CHECKING:
+    from segbench.data.store.shifts import Shift
 
 OWN = "of_the_cell"  # the option of data, model and trainer with the config of the cell itself
 # Options of the data set that are those of training, whatever other data are scored.
@@ -88,6 +94,7 @@ def evaluation_trainer(run: Run) -> dict[str, Any]:
 def _evaluate(runs: list[Run], asked: DictConfig) -> None:
     if asked.part is not None and asked.part not in PARTS:
         raise ConfigError(f"part={asked.part}: expected {', '.join(PARTS)}")
+    shifts = _shifts(asked)
     chosen = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))
     own = chosen["data"] == OWN
     overrides = [each.lstrip("+") for each in HydraConfig.get().overrides.task]
@@ -100,25 +107,69 @@ def _evaluate(runs: list[Run], asked: DictConfig) -> None:
         check_tree(OmegaConf.to_container(cfg[group]), group, origin)
     choices = _choices(runs)
     choices["data"] = choices.get("data", "data") if own else chosen["data"]
-    record: Record = {"status": "running", "error": None, "choices": choices, "seed": cfg.seed}
-    record["evaluated"] = {
-        "runs": [str(run.folder) for run in runs],
-        "part": asked.part,
-        "tta": asked.tta,
-    }
     target = Path("outputs") / _name(asked, runs) / EVALUATIONS / _folder(runs, choices["data"])
     from segbench.inference.evaluation import evaluate  # torch and Lightning take seconds to import
 
+    facts: dict[str, Any] = {"own_size": not resized, "own_data": own and not moved}
     record, folder = evaluate(
-        runs,
-        cfg,
-        target,
-        record,
-        permitted,
-        own_size=not resized,
-        own_data=own and not moved,
+        runs, cfg, target, _record(runs, asked, choices, cfg.seed), permitted, **facts
     )
     _print(record, folder)
+    found = {}
+    if "threshold" in cfg.evaluation:  # that of images as they are
+        cfg.evaluation.threshold = record["evaluated"]["threshold"]
+    for shift in shifts:
+        say(f"shift: {shift.name}")
+        cfg.evaluation.shift = {"kind": shift.kind, "severity": shift.severity}
+        named = choices | {"data": shifted_name(choices["data"], shift.kind, shift.severity)}
+        shifted = _record(runs, asked, named, cfg.seed)
+        shifted["evaluated"]["shift"] = OmegaConf.to_container(cfg.evaluation.shift)
+        aim = target.with_name(f"{target.name}-{shift.kind}{shift.severity}")
+        found[shift], _ = evaluate(runs, cfg, aim, shifted, permitted, **facts, shift=shift)
+    if found:
+        console().print(_shift_table(record, found))
+        console().print(_how_to_compare(folder), soft_wrap=True)
+
+
+def _shifts(asked: DictConfig) -> "list[Shift]":
+    """The changes of images that are asked for.
+
+    Raises:
+        ConfigError: there is no such change.
+    """
+    given = [each.lstrip("+") for each in HydraConfig.get().overrides.task]
+    if asked.shift is None and any(each.startswith("severity=") for each in given):
+        raise ConfigError("severity: is that of a shift; give shift=[blur,noise] too")
+    from segbench.data.store.shifts import Shift  # OpenCV takes a moment to import
+
+    kinds, severities = (
+        list(each) if OmegaConf.is_list(each) else [each] for each in (asked.shift, asked.severity)
+    )
+    pairs = product(kinds, severities) if asked.shift is not None else ()
+    return list(dict.fromkeys(Shift(str(kind), severity) for kind, severity in pairs))
+
+
+def _record(
+    runs: list[Run], asked: DictConfig, choices: dict[str, str], seed: int
+) -> dict[str, Any]:
+    """The fields of an evaluation's record that are known before."""
+    who = [str(run.folder) for run in runs]
+    evaluated = {"runs": who, "part": asked.part, "tta": asked.tta}
+    fields = {"status": "running", "error": None, "choices": choices, "seed": seed}
+    return fields | {"evaluated": evaluated}
+
+
+def _shift_table(plain: Record, found: "dict[Shift, Record]") -> Table:
+    """The IoU by kind and severity, and the one of images as they are."""
+    table = Table(title=f"{scored_part(plain)} IoU by severity", title_justify="left")
+    severities = sorted({shift.severity for shift in found})
+    for head in ("shift", "0", *map(str, severities)):
+        table.add_column(head, justify="left" if head == "shift" else "right")
+    known = {(shift.kind, shift.severity): record for shift, record in found.items()}
+    for kind in dict.fromkeys(shift.kind for shift in found):
+        records = [plain, *(known[kind, severity] for severity in severities)]
+        table.add_row(kind, *(score_text(part_scores(each).get("iou")) for each in records))
+    return table
 
 
 def _permitted(run: Run, group: str, chosen: str) -> Permitted:
@@ -210,5 +261,8 @@ def _print(record: Record, folder: Path) -> None:
         ("best, median and worst image", folder / "panels" / "test.png"),
     ):
         screen.print(f"{what}: {path}", soft_wrap=True)
-    name = "/".join(folder.parts[-3:-1])
-    screen.print(f"compare: python -m segbench compare name={name}", soft_wrap=True)
+    screen.print(_how_to_compare(folder), soft_wrap=True)
+
+
+def _how_to_compare(folder: Path) -> str:
+    return f"compare: python -m segbench compare name={'/'.join(folder.parts[-3:-1])}"

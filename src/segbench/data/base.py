@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,7 @@ from segbench.data.store.patches import PatchCases, WholeCases
 from segbench.data.store.prepared import Case, Decoded, Prepared
 from segbench.data.store.preparing import Form, prepare_in_memory
 from segbench.data.store.processes import BatchLoader, make_loader
+from segbench.data.store.shifts import Shift, ShiftedImages
 from segbench.data.store.transforms import Array, Values, resize_image
 from segbench.errors import ConfigError, DataError, SegbenchError
 from segbench.names import user_path
@@ -116,6 +118,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
     folder_name: ClassVar[str] = ""  # of the data set's folder in ``root``
     source: ClassVar[str] = ""  # text of errors: where to get the data and where to put them
     has_instances: bool = False  # whether the objects of its masks are told apart
+    shift: Shift | None = None  # a change of the images that are scored and shown
     scores_objects: bool = False  # whether batches of `test_dataloader` have their numbers
     _arguments: Mapping[str, Any] = {}  # of the most derived class's constructor
 
@@ -216,7 +219,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         """
         mask = self.prepared.original(index)
         try:
-            image = displayed(self._read_shown(self.cases[index]), self.bands)
+            image = displayed(self._read_shifted(index), self.bands)
         except (SegbenchError, OSError, ValueError) as error:
             return self._show_prepared(index, " ".join(str(error).split())), mask
         if image.shape[:2] != mask.shape:
@@ -228,6 +231,16 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         return (
             self.read_picture(*case.files[: case.images]) if case.files else self.read(case).image
         )
+
+    def _read_shifted(self, index: int) -> Values:
+        image = self._read_shown(self.cases[index])
+        return image if self.shift is None else self.shift(image, self.cases[index].id)
+
+    def _prepare_shifted(self, index: int) -> Values:
+        """The image of a case as the store would hold it if its file held the changed image."""
+        form, size = self.form, self.prepared.sizes[index]
+        image = self._read_shifted(index).astype(form.kind, copy=False)
+        return resize_image(image, form.size_of(size))
 
     def _show_prepared(self, index: int, reason: str) -> Array:
         if not self._has_warned:
@@ -401,7 +414,13 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         return self._loader(self._whole(part, originals=True))
 
     def _whole(self, part: Sequence[int], originals: bool = False) -> PreparedCases:
-        facts = self.prepared, part, originals, originals and self.scores_objects
+        prepared = self.prepared
+        if self.shift is not None:
+            prepared.check(part)
+            prepared = replace(
+                prepared, images=ShiftedImages(prepared.images, self._prepare_shifted)
+            )
+        facts = prepared, part, originals, originals and self.scores_objects
         return WholeCases(*facts, self.patches.size) if self.patches else PreparedCases(*facts)
 
     def batch_of(self, index: int, device: torch.device) -> Batch:

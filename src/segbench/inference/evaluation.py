@@ -27,6 +27,7 @@ from segbench.config.score_options import (
     optional_scores,
 )
 from segbench.data.base import SegmentationDataModule
+from segbench.data.store.shifts import Shift
 from segbench.errors import ConfigError, SegbenchError
 from segbench.hardware.device import count_flops, environment
 from segbench.inference.averaging import Averaged, check_tta
@@ -49,6 +50,7 @@ def evaluate(
     permitted: Mapping[str, Permitted],
     own_size: bool = True,
     own_data: bool = True,
+    shift: Shift | None = None,
 ) -> tuple[Record, Path]:
     """Score the weights of a cell, or the mean of several, and record the result.
 
@@ -62,6 +64,7 @@ def evaluate(
         own_size: whether the user gave no size, so that the cells' sizes must be equal.
         own_data: whether the user gave no other data; ignored where the content of the cells'
             data is recorded.
+        shift: a change of the images; None: they are scored as they are.
 
     Returns:
         The record and the folder that holds it.
@@ -81,6 +84,7 @@ def evaluate(
         optional = replace(optional, find=None)  # the cell's own scores
     task = _build_task(_build_network(runs, cfg, flips, permitted), data, optional)
     data.setup()
+    data.shift = shift
     own = _is_own(runs, data, own_data)
     if cfg.evaluation.part is None:
         cfg.evaluation.part = "test" if own else "all"
@@ -103,7 +107,7 @@ def evaluate(
             task.threshold, chosen = find_threshold(cfg.evaluation.threshold, task, data, trainer)
             record["evaluated"] |= {"threshold": task.threshold, "threshold_from": chosen}
         record |= objects_record(optional)
-        parts = ("val", "test") if part == "test" else (part,)
+        parts = ("val", "test") if part == "test" and shift is None else (part,)
         record["metrics"] = score_parts(trainer, task, data, parts, folder, record["notes"])
         with noted("pictures for comparisons", record["notes"]):
             keep_pictures(data, predictions.pngs, folder, record["choices"]["data"], part)

@@ -46,6 +46,11 @@ Parts = dict[str, list[dict[str, str]]]
 T = TypeVar("T")
 
 
+def shifted_name(data: str, kind: str, severity: int) -> str:
+    """The name of a data set whose images are changed, such as ``pets, blur 3``."""
+    return f"{data}, {kind} {severity}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """The files of a cell's folder, each read when it is first used.
@@ -94,6 +99,13 @@ class Cell:
     def evaluated(self) -> bool:
         """Whether this is an evaluation of cells that were trained before."""
         return "evaluated" in self.record
+
+    @property
+    def shift(self) -> tuple[str, int] | None:
+        """Kind and severity of the change of the images that were scored; None: as they are."""
+        facts = (self.record.get("evaluated") or {}).get("shift")
+        kind, severity = map(facts.get, ("kind", "severity")) if isinstance(facts, dict) else (0, 0)
+        return (kind, severity) if isinstance(kind, str) and isinstance(severity, int) else None
 
     @property
     def part(self) -> str:

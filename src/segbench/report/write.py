@@ -58,8 +58,8 @@ def write_report(comparison: Comparison, folder: Path, track: Track = no_progres
             for label, path in panels.items()
         ]
     across = write_across(comparison, folder / FIGURES)
-    diagram = Figure(across.title, across.svg, across.caption) if across else None
-    write_page(comparison, folder / PAGE, figures, list(downloads), diagram)
+    over_all = [Figure(each.title, each.svg, each.caption) for each in across]
+    write_page(comparison, folder / PAGE, figures, list(downloads), over_all)
 
 
 def _inlined(path: Path, caption: str) -> str:

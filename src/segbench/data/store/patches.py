@@ -175,9 +175,8 @@ class WholeCases(PreparedCases):
 
     def batch_bytes(self, batch_size: int) -> int:
         """Bytes of the largest picture with its masks."""
-        images = self.prepared.images
-        largest = max(int(images[int(i)].nbytes) for i in self.indices)
-        return 3 * largest
+        depth = len(self.prepared.ranges[0]) * int(self.prepared.images.itemsize)
+        return 3 * depth * max(int(self.prepared.masks[int(i)].size) for i in self.indices)
 
 
 def padded(image: Values, mask: Array, size: Size, ignore_index: int) -> tuple[Values, Array]:

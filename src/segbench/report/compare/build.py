@@ -227,6 +227,7 @@ def _make_section(
         published=beside_ours,
         choice=place.data,
         part=place.part,
+        shift=cells[0].shift,
         margin=margin,
         scores_tested=tested,
         groups=groups,

@@ -17,6 +17,7 @@ LATE = 0.9  # of its epochs: a best epoch after this share was perhaps not the b
 def cell_notes(section: Section, score: str) -> list[str]:
     """The notes that the cells' records and configs call for."""
     makers: tuple[Callable[[Section], str], ...] = (
+        _shifted,
         _selected_on_test,
         _seen_in_training,
         _missing_seeds,
@@ -62,6 +63,13 @@ def _how_to_get(score: str) -> str:
         "They are of an earlier version; overwrite=true runs them again, and other scores have "
         "them."
     )
+
+
+def _shifted(section: Section) -> str:
+    if section.shift is None:
+        return ""
+    kind, severity = section.shift
+    return f"The images were made worse by {kind} of severity {severity} before they were scored."
 
 
 def _seen_in_training(section: Section) -> str:

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segbench.report.figures.across_figures import CAPTION, TITLE, critical_differences
+from segbench.report.figures.across_figures import (
+    RANKS_CAPTION,
+    RANKS_TITLE,
+    SEVERITY_CAPTION,
+    SEVERITY_TITLE,
+    critical_differences,
+    severities,
+)
 from segbench.report.figures.cost_figures import cost
 from segbench.report.figures.curve_figures import curves
 from segbench.report.figures.drawing import Draw, write_figure
@@ -148,13 +155,22 @@ def write_figures(
     return [_write_section(section, comparison, folder) for section in shown]
 
 
-def write_across(comparison: Comparison, folder: Path) -> Drawn | None:
-    """Write the critical-difference diagram; None where the data sets are too few for a test."""
-    figure = critical_differences(comparison)
-    if figure is None:
-        return None
-    files = (folder / "across.svg", folder / "across.png")
-    return Drawn(TITLE, CAPTION, write_figure(figure, *files), files)
+def write_across(comparison: Comparison, folder: Path) -> list[Drawn]:
+    """Write the figures over all sections.
+
+    They are the critical-difference diagram, where the data sets are enough for a test, and the
+    score against severity, where images were made worse.
+    """
+    found = []
+    for name, title, caption, draw in (
+        ("across", RANKS_TITLE, RANKS_CAPTION, critical_differences),
+        ("severity", SEVERITY_TITLE, SEVERITY_CAPTION, severities),
+    ):
+        figure = draw(comparison)
+        if figure is not None:
+            files = (folder / f"{name}.svg", folder / f"{name}.png")
+            found.append(Drawn(title, caption, write_figure(figure, *files), files))
+    return found
 
 
 def drawn_sections(comparison: Comparison) -> list[Section]:

@@ -44,7 +44,7 @@ def write_page(
     path: Path,
     figures: Sequence[Sequence[Figure]] = (),
     downloads: Sequence[str] = (),
-    across: Figure | None = None,
+    across: Sequence[Figure] = (),
 ) -> None:
     """Write the page atomically.
 
@@ -53,7 +53,7 @@ def write_page(
         path: the file to write; links to folders and downloads are relative to it.
         figures: for each section its figures, in their order.
         downloads: names of files beside the page, which are linked.
-        across: a figure over all data sets.
+        across: figures over all sections.
     """
     cells = sum(len(e.cells) for section in comparison.sections for e in section.entries)
     quality = 60 if cells > MANY else 80
@@ -77,7 +77,10 @@ def write_page(
             anchors=anchors,
             cells=cells,
             downloads=downloads,
-            across_figure=across and Figure(across.title, _framed(across, "a-"), across.caption),
+            across_figures=[
+                each._replace(html=_framed(each, f"a{number}-"))
+                for number, each in enumerate(across)
+            ],
             versions={
                 "segbench": package_version("segbench") or "from a checkout",
                 "Python": platform.python_version(),

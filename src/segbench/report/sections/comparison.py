@@ -126,6 +126,7 @@ class Section:
     choice: str = ""  # the option that chose the data set
     source: str = ""  # the data set: its option, with its folder's name where that tells two apart
     part: str = "test"  # that the scores are of
+    shift: tuple[str, int] | None = None  # kind and severity of a change of the images
     groups: list[str] = field(default_factory=list)  # of each image, where groups were given
     unranked: str = ""  # why the entries have no order, if so
     margin: float | None = None  # differences below it make no difference in practice
@@ -252,7 +253,9 @@ class Comparison:
         note = f"Mean ranks of {len(rows)} configurations over {len(self.sections)} sections"
         note += f" of {sets} data set{'s' if sets > 1 else ''}."
         if sets < len(self.sections):
-            note += " Several splits of one data set share images and count as one data set."
+            note += (
+                " Several splits or shifts of one data set share images and count as one data set."
+            )
         if test := self.rank_test:
             says = "at least two differ" if test.p < ALPHA else "no difference is found"
             note += (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from segbench.records.cells import Cell, split_digest
+from segbench.records.cells import Cell, shifted_name, split_digest
 from segbench.report.sections.image_scores import class_names
 from segbench.report.sections.options import differing
 from segbench.text.wording import listed
@@ -118,7 +118,10 @@ def section_titles(groups: Groups) -> Titles:
         alike = {other: members for other, members in groups.items() if other.data == place.data}
         root = _root(cells)
         roots = {_root(members) for members in alike.values()}
-        source = f"{place.data} ({root})" if len(roots) > 1 and root else place.data
+        data, shift = place.data, cells[0].shift
+        plain = data.removesuffix(shifted_name("", *shift)) if shift else data
+        folder = f" ({root})" if len(roots) > 1 and root else ""
+        source = f"{plain}{folder}"
         same = [each for each in alike if len(roots) == 1 or _root(alike[each]) == root]
         words = [] if place.part == "test" else [f"part {place.part}"]
         same = [each for each in same if each.part == place.part]
@@ -127,7 +130,7 @@ def section_titles(groups: Groups) -> Titles:
             same = [each for each in same if each.classes == place.classes]
         if len(same) > 1 and place.split:
             words.append(f"split {place.split}")
-        titles[place] = (", ".join([source, *words]), source)
+        titles[place] = (", ".join([f"{data}{folder}", *words]), source)
     return titles
 
 
@@ -142,7 +145,9 @@ def section_notes(place: Place, groups: Groups, titles: Titles) -> list[str]:
     alike = {
         other: members
         for other, members in groups.items()
-        if titles[other][1] == titles[place][1] and other.split and other.part == place.part
+        if titles[other][1] == titles[place][1]
+        and (other.data, other.part) == (place.data, place.part)
+        and other.split
     }
     classes = {other.classes for other in alike}
     notes = []
