@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segbench.metrics.registry import SURFACE
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.record import CONFIG, RUN, SCORES, SPLIT, write_json, write_text
 
@@ -27,7 +28,7 @@ def write_cell(folder: Path, model: str, loss: str, seed: int, ids: list[str]) -
     foreground = np.stack([tp, fp, fn], axis=-1)
     background = np.stack([size - tp - fp - fn, fn, fp], axis=-1)
     counts = np.stack([background, foreground], axis=1)
-    surface = rng.exponential(3, (len(ids), 2, 3))
+    surface = rng.random((len(ids), 2, len(SURFACE)))
     table = score_table(ids, CLASSES, counts, np.full((len(ids), 2), 256), surface)
     folder.mkdir(parents=True)
     table.to_csv(folder / SCORES, index=False)

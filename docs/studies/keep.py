@@ -36,6 +36,8 @@ def keep(cell: Path, data: Path, target: Path) -> None:
         (target / name).write_text(text, encoding="utf-8", errors="surrogateescape")
     record = json.loads((target / "run.json").read_text(encoding="utf-8"))
     record.pop("checksum", None)
+    if record.get("weights"):
+        record["weights"]["file"] = Path(record["weights"]["file"]).name
     write_record(target, record)
 
 

@@ -290,3 +290,88 @@ def test_headings_are_in_order_and_tables_have_names(opened: Driver) -> None:
     assert opened.execute_script(nameless) == 0
     scopeless = "return document.querySelectorAll('th:not([scope])').length"
     assert opened.execute_script(scopeless) == 0
+
+
+def images(driver: Driver) -> list[list[str]]:
+    """The texts of the rows of the table of images."""
+    rows = driver.find_elements(By.CSS_SELECTOR, ".images tbody tr")
+    return [[each.text for each in row.find_elements(By.XPATH, "./*")] for row in rows]
+
+
+def test_images_come_by_the_disagreement_of_two_entries(opened: Driver) -> None:
+    block = one(opened, ".images")
+    assert block.is_displayed()
+    rows = images(opened)
+    gaps = [abs(float(row[3])) for row in rows]
+    assert len(rows) == 12
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[0] > 0
+    for row in rows:
+        assert float(row[3]) == pytest.approx(float(row[1]) - float(row[2]), abs=2e-4)
+    left, right = (Select(one(opened, f".images select.{side}")) for side in ("left", "right"))
+    assert [each.text for each in right.options][-1] == "truth"
+    right.select_by_visible_text("truth")
+    scores = [float(row[1]) for row in images(opened)]
+    assert scores == sorted(scores)  # the worst of the left one first
+    assert {row[2] for row in images(opened)} == {"–"}
+    left.select_by_index(2)
+    assert [float(row[1]) for row in images(opened)] != scores
+
+
+def test_the_boundary_and_the_choice_work_by_keyboard(opened: Driver) -> None:
+    stack, bar = one(opened, ".images .stack"), one(opened, ".images input[type=range]")
+    clips = (
+        "return [...document.querySelectorAll('.stack img:not(.whole)')]"
+        ".map((e) => getComputedStyle(e).clipPath)"
+    )
+    middle = opened.execute_script(clips)
+    bar.send_keys(Keys.HOME)
+    assert opened.execute_script(clips) != middle
+    at = "return arguments[0].style.getPropertyValue('--at')"
+    assert opened.execute_script(at, stack) == "0%"
+    pictures = "return [...document.querySelectorAll('.stack img')].map((e) => e.src)"
+    before = opened.execute_script(pictures)
+    assert all(each.startswith("data:image/") for each in before)
+    button = opened.find_elements(By.CSS_SELECTOR, ".images tbody button")[3]
+    button.send_keys(Keys.ENTER)
+    assert opened.execute_script(pictures) != before
+    pressed = opened.find_elements(By.CSS_SELECTOR, ".images [aria-pressed=true]")
+    assert [each.text for each in pressed] == [button.text]
+    assert button.text in one(opened, ".slider figcaption").text
+
+
+def test_a_search_finds_images(opened: Driver) -> None:
+    name = images(opened)[0][0]
+    search = one(opened, ".images input[type=search]")
+    search.send_keys(name.upper())
+    assert [row[0] for row in images(opened)] == [name]
+    assert "1 of 1 images found among 20" in one(opened, ".images caption").text
+    assert one(opened, "#status").get_attribute("textContent") == "1 images found"
+    search.send_keys("no such")
+    assert images(opened) == []
+    assert not one(opened, ".slider").is_displayed()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1920])
+def test_nothing_is_wider_than_its_window(opened: Driver, width: int) -> None:
+    look(opened, width, "dark")
+    found = opened.execute_script("return document.documentElement.scrollWidth")
+    assert found <= width
+
+
+def test_on_paper_nothing_is_cut(opened: Driver) -> None:
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    look(opened, 700, "light")  # pixels, about an A4 page without its margins
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        cut = (
+            "return [...document.querySelectorAll('main .scroll, main figure')].filter((e) => "
+            "e.checkVisibility() && (getComputedStyle(e).overflowX === 'auto' || "
+            "e.tagName === 'FIGURE' && getComputedStyle(e).breakInside !== 'avoid')).length"
+        )
+        assert opened.execute_script(cut) == 0
+        assert not one(opened, ".images").is_displayed()
+        found = opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+        assert found["data"].startswith("JVBERi")  # a PDF
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -16,7 +16,7 @@ from segbench.errors import SegbenchError
 from segbench.metrics.registry import find_score
 from segbench.records.cells import PANELS, Cell
 from segbench.records.files import MEGABYTE, read_bytes
-from segbench.records.panels import chosen_cases, cut_panels
+from segbench.records.panels import chosen_cases, cut_panels, fitted
 from segbench.report.figures.drawing import svg_text
 from segbench.report.figures.entry_curves import entry_curves
 from segbench.report.page.tables import OTHERS
@@ -28,6 +28,7 @@ from segbench.text.wording import listed
 PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
 DRAWN = 60  # entries with curves of their own, the best ones; each takes a tenth of a second
 TILES = ("image", "truth", "prediction", "errors", "entropy")  # older cells lack the last
+TILE = 144  # pixels of a tile's longer side, on a page of many cells
 Facts = list[tuple[str, str]]
 
 
@@ -165,9 +166,15 @@ def _strips(cell: Cell, quality: int) -> list[Strip]:
     if len(rows) != len(chosen):  # written by an older version
         return [Strip("best, median and worst test image", [picture_uri(sheet, quality)])]
     return [
-        Strip(f"{name}: {id_}, IoU {iou:.3f}", [picture_uri(tile, quality) for tile in row])
+        Strip(f"{name}: {id_}, IoU {iou:.3f}", [_tile_uri(tile, quality) for tile in row])
         for row, (name, (id_, iou)) in zip(rows, chosen.items(), strict=True)
     ]
+
+
+def _tile_uri(tile: np.ndarray, quality: int) -> str:
+    """A tile as a data URI; with many cells on the page (a low quality) it is smaller."""
+    side = TILE if quality < 80 else max(tile.shape)
+    return picture_uri(np.asarray(fitted(tile, side)) if max(tile.shape) > side else tile, quality)
 
 
 def picture_uri(picture: np.ndarray, quality: int) -> str:

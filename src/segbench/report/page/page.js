@@ -71,6 +71,97 @@ for (const block of document.querySelectorAll(".pairs")) {
   block.querySelector(".filter").hidden = false;
 }
 
+// Image by image: two entries' scores, the images that they disagree on most first, a search, and
+// the predictions of both on the chosen image, on both sides of a boundary.
+const SHOWN = 12; // rows
+for (const block of document.querySelectorAll(".images")) {
+  const data = JSON.parse(block.querySelector("script").textContent);
+  const names = [...data.entries, "truth"];
+  const [left, right] = ["left", "right"].map((side) => block.querySelector(`select.${side}`));
+  for (const select of [left, right]) {
+    select.append(...names.map((name, place) => new Option(name, place)));
+  }
+  right.value = Math.min(1, names.length - 1);
+  const search = block.querySelector("input[type=search]");
+  const range = block.querySelector("input[type=range]");
+  const [body, caption] = ["tbody", "caption"].map((tag) => block.querySelector(tag));
+  const heads = block.querySelectorAll("th[scope=col]");
+  let chosen = null;
+  const of = (image, select) => data.images[image][1][select.value] ?? null;
+  const gap = (image) => {
+    const [one, other] = [of(image, left), of(image, right)];
+    if (one !== null && other !== null) return Math.abs(one - other);
+    const known = one ?? other;
+    const alone = Number(left.value) >= data.entries.length || Number(right.value) >= data.entries.length;
+    return known === null || !alone ? -Infinity : known * (data.lower ? 1 : -1);
+  };
+  const cell = (text) => {
+    const made = document.createElement("td");
+    made.className = "number";
+    made.textContent = text ?? "–";
+    return made;
+  };
+  function look(image) {
+    chosen = image;
+    const picture = data.pictures[image];
+    block.querySelector(".slider").hidden = !picture;
+    for (const button of body.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", button.dataset.image === String(image));
+    }
+    if (!picture) return;
+    const told = [left, right].map((select) => names[select.value]);
+    block.querySelector(".slider figcaption").textContent =
+      `${data.images[image][0]}. Left: ${told[0]}, right: ${told[1]}`;
+    const [whole, ...sides] = block.querySelectorAll(".stack img");
+    whole.src = picture.image;
+    whole.alt = data.images[image][0];
+    [left, right].forEach((select, place) => {
+      const mask = picture.masks[select.value];
+      sides[place].hidden = !mask;
+      if (mask) sides[place].src = mask;
+      sides[place].alt = `${told[place]}, ${mask ? "its mask" : "no picture"}`;
+    });
+  }
+  function list() {
+    const wanted = search.value.trim().toLowerCase();
+    const found = data.images.map((_, image) => image)
+      .filter((image) => data.images[image][0].toLowerCase().includes(wanted));
+    const gaps = new Map(found.map((image) => [image, gap(image)]));
+    found.sort((one, other) => gaps.get(other) - gaps.get(one) || one - other);
+    [left, right].forEach((select, place) => { heads[place + 1].textContent = names[select.value]; });
+    body.replaceChildren(...found.slice(0, SHOWN).map((image) => {
+      const row = document.createElement("tr");
+      const head = document.createElement("th");
+      const button = document.createElement("button");
+      head.scope = "row";
+      button.type = "button";
+      button.dataset.image = image;
+      button.textContent = data.images[image][0];
+      button.addEventListener("click", () => look(image));
+      head.append(button);
+      const [one, other] = [of(image, left), of(image, right)];
+      const apart = one === null || other === null ? null : (one - other).toFixed(4);
+      row.append(head, cell(one), cell(other), cell(apart));
+      return row;
+    }));
+    const total = data.images.length + data.left;
+    const among = wanted ? ` found among ${data.images.length}` : "";
+    const rest = data.left ? `; of all ${total} those with most disagreement are here` : "";
+    caption.textContent = `${Math.min(SHOWN, found.length)} of ${found.length} images${among}${rest}`;
+    look(found.includes(chosen) ? chosen : found[0] ?? null);
+    return found.length;
+  }
+  const move = () => block.querySelector(".stack").style.setProperty("--at", `${range.value}%`);
+  range.addEventListener("input", move);
+  search.addEventListener("input", () => say(`${list()} images found`));
+  for (const select of [left, right]) {
+    select.addEventListener("change", () => { chosen = null; list(); say("Sorted by disagreement"); });
+  }
+  move();
+  list();
+  block.hidden = false;
+}
+
 // Entries: a URL fragment opens the dialog that contains its target.
 let opener = null; // the link to which the focus returns when the dialog is closed
 document.addEventListener("click", (event) => {

@@ -15,6 +15,7 @@ from segbench.records.record import package_version, write_text
 from segbench.report.compare.words import nouns_of, of_these
 from segbench.report.figures.drawing import in_tags
 from segbench.report.page.details import TILES, details
+from segbench.report.page.images import image_data
 from segbench.report.page.tables import entries_table, interval, seeds, why_incomplete
 from segbench.report.sections.comparison import Comparison, Entry, Section
 from segbench.report.tables.grid import make_grid, rank_fields, side_row, side_tables, sign
@@ -146,6 +147,7 @@ def _view(
         "columns": columns,
         "rows": rows,
         "details": details(section, anchors, path, quality),
+        "images": image_data(section, comparison, len(comparison.sections)),
         **_against_best(section),
         "nouns": nouns_of(section),
         "of_these": of_these(section),
