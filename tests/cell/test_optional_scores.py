@@ -84,6 +84,8 @@ def test_finished_cells_get_them_by_an_evaluation(
     assert "scored without cldice, ece and brier" in capsys.readouterr().out
     assert segbench("evaluate", f"run={folder}", ASKED) == 0
     found = next((tmp_path / "outputs" / "n" / "evaluations").glob("*/run.json")).parent
+    typed = f"python -m segbench evaluate run={folder} '{ASKED}'"
+    assert read_record(found)["command"] == typed
     assert {"cldice", "ece", "brier"} <= set(Cell(found, read_record(found)).averages)
 
 
@@ -99,6 +101,9 @@ def test_slips(segbench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert segbench(*words, "scores=[cldice]") == 0
     table = pd.read_csv(next((tmp_path / "outputs" / "n").glob("*/scores.csv")))
     assert table["cldice"].tolist()[1] == 1
+    (run,) = (tmp_path / "outputs" / "n").glob("*/run.json")
+    command = read_record(run.parent)["command"]
+    assert command.startswith("python -m segbench score pred=pred truth=truth name=n model=m ")
     assert segbench(*TINY, "curves=[ece]") == 2
     assert "ece is computed at the original size alone" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from segbench.commands.run import collects_failures
+from segbench.commands.run import collects_failures, typed_command
 from segbench.commands.run_arguments import asked_runs, prepare_arguments
 from segbench.commands.tables import scores_tables
 from segbench.config.families import Permitted, permitted_in_configs
@@ -156,7 +156,7 @@ def _record(
     who = [str(run.folder) for run in runs]
     evaluated = {"runs": who, "part": asked.part, "tta": asked.tta}
     fields = {"status": "running", "error": None, "choices": choices, "seed": seed}
-    return fields | {"evaluated": evaluated}
+    return fields | {"command": typed_command("evaluate"), "evaluated": evaluated}
 
 
 def _shift_table(plain: Record, found: "dict[Shift, Record]") -> Table:

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
@@ -73,6 +74,16 @@ def _keep(error: Exception) -> None:
     """
     if (failures := _FAILURES.get()) is not None:
         failures.append(error)
+
+
+def typed_command(*words: str) -> str:
+    """The command line that was typed, for a record.
+
+    Args:
+        words: the command's own name, such as ``evaluate``; none for a cell.
+    """
+    typed = [each.removeprefix("named.") for each in HydraConfig.get().overrides.task]
+    return shlex.join(["python", "-m", "segbench", *words, *typed])
 
 
 def silence_hydra() -> None:

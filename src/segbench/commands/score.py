@@ -11,7 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from segbench.commands.run import collects_failures
+from segbench.commands.run import collects_failures, typed_command
 from segbench.commands.tables import scores_tables
 from segbench.config.build import build
 from segbench.config.registry import CONF
@@ -75,6 +75,7 @@ def _score(cfg: DictConfig) -> None:
     choices = {"data": choice, "model": str(model)}
     choices |= {"loss": str(loss)} if loss is not None else {}
     record: Record = {"status": "done", "error": None, "choices": choices, "seed": cfg.seed}
+    record["command"] = typed_command("score")
     record |= {"part": scored.part, "scored": {"pred": str(cfg.pred)}, "notes": []}
     facts = [choices, cfg.seed, scored.part, scored.split, predictions.digest(scored.ids)]
     record |= objects_record(optional)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import sys
 import traceback
@@ -20,7 +19,7 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place, short
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
-from segbench.commands.run import collects_failures, one_line, silence_hydra
+from segbench.commands.run import collects_failures, one_line, silence_hydra, typed_command
 from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
@@ -111,7 +110,7 @@ def _run(
         with alone_in(old):
             shutil.rmtree(old)
     choices = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))
-    command = shlex.join(["python", "-m", "segbench", *HydraConfig.get().overrides.task])
+    command = typed_command()
     lead()
     record = run_cell(
         cfg,
