@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import TINY, only_cell
 
 from segbench.callbacks.curves import CurvesLogger
-from segbench.callbacks.samples import SampleImages, _grid
+from segbench.callbacks.samples import SampleImages, _grid, with_legend
 from segbench.colours import class_colours
 from segbench.records.checkpoints.saving import WholeCheckpoints
 
@@ -88,6 +88,16 @@ def test_grid_has_input_truth_and_prediction() -> None:
     assert torch.allclose(grid[:, 16, 16], orange)  # truth of the second
     assert torch.allclose(grid[:, 6, 26], orange)  # prediction of the first
     assert torch.allclose(grid[:, 26, 16], torch.full((3,), 128 / 255))  # ignored
+
+
+def test_a_legend_of_all_classes_stands_below_the_samples() -> None:
+    names = [f"class {k}" for k in range(11)]
+    classes, grid = class_colours(names), torch.zeros(3, 40, 200)
+    found = with_legend(grid, classes.legend(names))
+    assert torch.equal(found[:, :40], grid)
+    below = (found[:, 40:] * 255).round().permute(1, 2, 0).reshape(-1, 3).tolist()
+    assert {tuple(map(float, colour)) for colour in classes.colours} <= set(map(tuple, below))
+    assert torch.equal(with_legend(grid, ()), grid)
 
 
 def test_negative_counts_are_refused() -> None:

@@ -2,14 +2,24 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from segbench.colours import MOST_CLASSES, ClassColours, class_colours
-from segbench.records.panels import LARGEST_SIDE, paint_labels
+from segbench.records.panels import (
+    CAPTION,
+    GAP,
+    LARGEST_SIDE,
+    Legend,
+    draw_legend,
+    paint_labels,
+    placed_legend,
+)
 from segbench.types import Batch
 
 
@@ -50,7 +60,8 @@ class SampleImages(Callback):
         images = images[:, :, :height:step, :width:step].float()
         masks, labels = batch["mask"][:, ::step, ::step], outputs[:, ::step, ::step]
         classes = getattr(data, "colours", None) or class_colours([*map(str, range(MOST_CLASSES))])
-        grid = _grid(images, masks, labels, classes)
+        names = getattr(data, "class_names", ())
+        grid = with_legend(_grid(images, masks, labels, classes), classes.legend(names))
         for board in boards:
             board.experiment.add_image("val/samples", grid, trainer.global_step)
 
@@ -73,6 +84,19 @@ def _grid(images: Tensor, masks: Tensor, labels: Tensor, classes: ClassColours) 
         tiles += [image, _paint(mask, classes), _paint(label, classes)]
     grid: Tensor = make_grid(torch.stack(tiles), nrow=3, padding=2)
     return grid
+
+
+def with_legend(grid: Tensor, legend: Legend) -> Tensor:
+    """A picture (3, H, W) in [0, 1] with the names and colours of classes below it."""
+    font = ImageFont.load_default(12)
+    placed = placed_legend(legend, grid.shape[2], font)
+    if not placed:
+        return grid
+    height = max(top for _, top, *_ in placed) + CAPTION + GAP
+    below = Image.new("RGB", (grid.shape[2], height), "white")
+    draw_legend(ImageDraw.Draw(below), placed, 0, font)
+    strip = torch.from_numpy(np.array(below)).permute(2, 0, 1) / 255
+    return torch.cat([grid, strip], dim=1)
 
 
 def _paint(labels: Tensor, classes: ClassColours) -> Tensor:

@@ -88,3 +88,12 @@ def test_long_names_do_not_run_into_the_next() -> None:
     sheet = np.asarray(draw_grid(tiles, ["background", "cell"], class_colours("ab")))
     assert (sheet[45:60, 70:] == 255).all()
     assert (sheet[45:60, :60] < 255).any()
+
+
+def test_a_legend_of_many_classes_is_whole() -> None:
+    names = [f"a class with a name {k}" for k in range(30)]
+    tiles = [(np.zeros((40, 60, 3), np.uint8), "")] * 6
+    classes = class_colours(names)
+    sheet = np.asarray(draw_grid(tiles, names, classes))
+    drawn = {tuple(colour) for colour in sheet.reshape(-1, 3).tolist()}
+    assert {tuple(colour) for colour in classes.colours[1:]} <= drawn

@@ -13,6 +13,7 @@ from segbench.data.store.loading import Augment, ScaledAugment
 from segbench.data.store.patches import padded
 from segbench.data.store.prepared import Case, Decoded
 from segbench.data.store.transforms import Array, Values, resize_image, resize_mask
+from segbench.records.panels import CAPTION, draw_legend, placed_legend
 from segbench.text.escape import visible
 
 ROWS, COLUMNS = 8, 6
@@ -113,9 +114,13 @@ def draw_grid(
     height, width = tiles[0][0].shape[:2]
     step_x, step_y = width + _GAP, height + _LINE
     rows, columns = -(-len(tiles) // COLUMNS), min(COLUMNS, len(tiles))
-    size = (columns * step_x + _GAP, rows * step_y + _LINE + 2 * _GAP)
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    font, names = ImageFont.load_default(12), classes.legend(class_names)
+    shown = [entry for k, entry in enumerate(names) if k != classes.background]
+    wide, top = columns * step_x + _GAP, rows * step_y + _GAP
+    placed = placed_legend([*shown, ("ignored", IGNORED)], wide, font)
+    sheet = Image.new("RGB", (wide, top + placed[-1][1] + CAPTION + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    draw_legend(draw, placed, top, font)
     for number, (tile, name) in enumerate(tiles):
         caption = visible(name)
         x, y = _GAP + number % COLUMNS * step_x, _GAP + number // COLUMNS * step_y
@@ -123,18 +128,4 @@ def draw_grid(
         while draw.textlength(caption, font) > width:
             caption = caption[:-2] + "…"
         draw.text((x, y + height + 1), caption, "black", font)
-    x = _GAP
-    entries = [
-        *(
-            (visible(name), colour)
-            for k, (name, colour) in enumerate(classes.legend(class_names))
-            if k != classes.background
-        ),
-        ("ignored", IGNORED),
-    ]
-    for name, colour in entries:
-        y = sheet.height - _LINE
-        draw.rectangle((x, y + 2, x + 10, y + 12), colour)
-        draw.text((x + 14, y), name, "black", font)
-        x += 30 + round(draw.textlength(name, font))
     return sheet

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from segbench.arrays import Values
 from segbench.colours import ClassColours, class_colours
 from segbench.records.cells import Cell
 from segbench.records.panels import (
@@ -46,7 +47,7 @@ def most_disputed(section: Section) -> list[str]:
     An entry's score of an image is the mean over its seeds. Ties are sorted by id; images with
     fewer than two scores are last.
     """
-    values = np.array([image_means(entry.values) for entry in section.scored])
+    values = np.array(means_by_image(section.scored))
     there = ~np.isnan(values)
     counts = np.maximum(there.sum(axis=0), 1)
     means = np.where(there, values, 0).sum(axis=0) / counts
@@ -56,6 +57,11 @@ def most_disputed(section: Section) -> list[str]:
         zip(-np.round(spread, 12), section.images, strict=True)
     )  # so that rounding errors do not affect the order
     return [id_ for _, id_ in order]
+
+
+def means_by_image(entries: Sequence[Entry]) -> list[Values]:
+    """For each entry the mean over its seeds of each image's score, (n,)."""
+    return [image_means(entry.values) for entry in entries]
 
 
 def median_seed(entry: Entry) -> int:

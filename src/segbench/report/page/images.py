@@ -15,13 +15,13 @@ from segbench.records.panels import fitted
 from segbench.records.pictures import Picture
 from segbench.report.figures.sheets import (
     cell_colours,
+    means_by_image,
     median_predictions,
     most_disputed,
     true_pictures,
 )
 from segbench.report.page.details import picture_uri
 from segbench.report.sections.comparison import Comparison, Entry, Section
-from segbench.report.statistics.means import image_means
 from segbench.text.escape import visible
 from segbench.text.numbers import score_text
 
@@ -50,7 +50,7 @@ def image_data(section: Section, comparison: Comparison, sections: int) -> Marku
         return None
     ids = most_disputed(section)[: MOST_SCORES // len(entries)]
     places = {id_: place for place, id_ in enumerate(section.images)}
-    columns = [image_means(entry.values) for entry in entries]
+    columns = means_by_image(entries)
     rows = [[_rounded(column[places[id_]], comparison.score) for column in columns] for id_ in ids]
     shown = min(MOST_PICTURES, BUDGET // sections // (IMAGE_BYTES + MASK_BYTES * len(entries)))
     told: dict[str, Any] = {
