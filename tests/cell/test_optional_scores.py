@@ -23,11 +23,15 @@ TINY = ("model.base_channels=4", "model.depth=2", "trainer.max_epochs=1", "data.
 ASKED = "scores=[cldice,ece]"
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("classes", "patches"), [(2, ()), (3, ()), (2, ("data.patch=16",))])
 def test_a_cell_has_them_and_the_page_shows_them(
-    segbench: Any, tmp_path: Path, classes: int, capsys: pytest.CaptureFixture[str]
+    segbench: Any,
+    tmp_path: Path,
+    classes: int,
+    patches: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = (*TINY, "data.count=12", f"data.num_classes={classes}", "name=n", ASKED)
+    words = (*TINY, *patches, "data.count=12", f"data.num_classes={classes}", "name=n", ASKED)
     assert segbench("-m", *words, "seed=0,1") == 0
     folder = min(each.parent for each in (tmp_path / "outputs" / "n").glob("*/run.json"))
     cell = Cell(folder, read_record(folder))

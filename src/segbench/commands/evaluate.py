@@ -95,6 +95,8 @@ def _evaluate(runs: list[Run], asked: DictConfig) -> None:
     if asked.part is not None and asked.part not in PARTS:
         raise ConfigError(f"part={asked.part}: expected {', '.join(PARTS)}")
     shifts = _shifts(asked)
+    for shift in shifts:
+        shift.check(runs[0].data.in_channels)
     chosen = cell_choices(OmegaConf.create({"hydra": HydraConfig.get()}))
     own = chosen["data"] == OWN
     overrides = [each.lstrip("+") for each in HydraConfig.get().overrides.task]

@@ -55,7 +55,7 @@ def test_a_higher_severity_changes_more(kind: str, channels: int, dtype: Any) ->
     image = picture(channels, dtype, zoom=6)
     before = image.copy()
     if kind == "jpeg" and dtype != np.uint8:
-        with pytest.raises(ConfigError, match=r"shift=jpeg: needs images of 8 bits"):
+        with pytest.raises(ConfigError, match=r"shift=jpeg: needs images of (8 bits|1 or 3)"):
             Shift(kind, 1)(image, "a")
         return
     distances = []
@@ -63,7 +63,7 @@ def test_a_higher_severity_changes_more(kind: str, channels: int, dtype: Any) ->
         changed = Shift(kind, severity)(image, "a")
         assert changed.shape == image.shape
         assert changed.dtype == image.dtype
-        assert image.min() <= changed.min() <= changed.max() <= image.max() or dtype != np.float32
+        assert image.min() <= changed.min() <= changed.max() <= image.max() or dtype == np.uint8
         distances.append(np.abs(changed.astype(float) - image).mean())
     assert distances == sorted(distances)
     assert distances[0] > 0
@@ -147,6 +147,23 @@ def test_an_evaluation_makes_a_record_for_each_and_compare_shows_them(
     assert "noise of severity 5" in " ".join(told["sections"][4]["notes"])
     assert (report / "figures" / "severity.svg").is_file()
     assert "Score against severity" in (report / "index.html").read_text()
+
+
+def test_images_that_jpeg_does_not_have_are_refused_before_anything_is_scored(
+    segbench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(10):
+        for name, mode, colour in (("images", "RGBA", (9, 9, 9, 99)), ("masks", "L", 0)):
+            made = Image.new(mode, (16, 16), colour)
+            made.paste(255 if mode == "L" else (200, 200, 200, 9), (4, 4, 6 + number, 12))
+            (tmp_path / "mine" / name).mkdir(parents=True, exist_ok=True)
+            made.save(tmp_path / "mine" / name / f"{number}.png")
+    words = ("data=folder", "data.root=mine", "data.class_names=[a,b]", "data.in_channels=4")
+    assert segbench(*TINY, *words, "data.mask_values=[0,255]", "name=n") == 0
+    cell = only_cell(tmp_path, "n")
+    assert segbench("evaluate", f"run={cell}", "shift=[blur,jpeg]") == 2
+    assert "shift=jpeg: needs images of 1 or 3 channels" in capsys.readouterr().err
+    assert not (tmp_path / "outputs" / "n" / "evaluations").exists()
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,18 @@ class Shift:
         """Such as ``blur 3``."""
         return f"{self.kind} {self.severity}"
 
+    def check(self, channels: int) -> None:
+        """Refuse images that cannot be changed so.
+
+        Raises:
+            ConfigError: JPEG has no images of so many channels.
+        """
+        if self.kind == "jpeg" and channels not in (1, 3):
+            raise ConfigError(
+                f"shift=jpeg: needs images of 1 or 3 channels, and data.in_channels={channels}; "
+                "leave jpeg out"
+            )
+
     def __call__(self, image: Values, id_: str) -> Values:
         """The changed image (H, W, C), of the same type.
 
@@ -70,6 +82,7 @@ class Shift:
             ConfigError: JPEG has no such images.
         """
         image = np.ascontiguousarray(image)
+        self.check(image.shape[2])
         step = STEPS[self.kind][self.severity - 1]
         if self.kind == "blur":
             return _blurred(image, max(_LEAST, step * min(image.shape[:2]) / _SIDE))
@@ -90,11 +103,8 @@ def _blurred(image: Values, sigma: float) -> Values:
 
 
 def _compressed(image: Values, quality: int) -> Values:
-    if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
-        raise ConfigError(
-            f"shift=jpeg: needs images of 8 bits with 1 or 3 channels, got {image.shape[2]} of "
-            f"{image.dtype}; leave jpeg out"
-        )
+    if image.dtype != np.uint8:
+        raise ConfigError(f"shift=jpeg: needs images of 8 bits, got {image.dtype}; leave jpeg out")
     file = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(
         file, "JPEG", quality=quality
@@ -103,15 +113,15 @@ def _compressed(image: Values, quality: int) -> Values:
 
 
 def _added(image: Values, change: Any) -> Values:
-    """The image with a change, in units of its range: of all values of whole numbers, else its own.
+    """The image with a change, in units of its range: 0 to 255 of 8 bits, else its own.
 
-    Values outside the range are set to its ends.
+    Values outside the range are set to its ends. Scientific images of 16 bits often fill a small
+    part of what 16 bits can hold.
     """
-    whole = image.dtype.kind in "ui"
-    known: Any = np.iinfo(image.dtype) if whole else None
-    low, high = (known.min, known.max) if whole else (float(image.min()), float(image.max()))
+    small = image.dtype == np.uint8
+    low, high = (0, 255) if small else (float(image.min()), float(image.max()))
     changed = image.astype(np.float32) + np.float32(high - low) * change
-    changed = (np.rint(changed) if whole else changed).clip(low, high)
+    changed = (np.rint(changed) if image.dtype.kind in "ui" else changed).clip(low, high)
     return np.asarray(changed, image.dtype)
 
 
