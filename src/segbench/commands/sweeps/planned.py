@@ -50,7 +50,7 @@ class Planned:
     def __post_init__(self) -> None:
         self.changed = _time_of(self.folder / RUN)
         if self.state == "done":
-            self._take_result(read_record(self.folder))
+            self.take_result(read_record(self.folder))
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ class Planned:
         if status == "running" and self.state != "elsewhere":
             self.state = "running"
             self.started = self.started or time.monotonic()
-        self._read_epoch()
+        self.read_epoch()
         if status in ("done", "failed"):
             self.settle()
 
@@ -89,7 +89,7 @@ class Planned:
         self.state = status if status in ("done", "failed") else "waiting"
         self.reason = " ".join(str(record.get("error") or "").split())
         if self.state == "done":
-            self._take_result(record)
+            self.take_result(record)
 
     def settle_launched(self, reason: str | None) -> None:
         """Set the state after a launch; ``reason`` tells why the cell could not start, if so.
@@ -114,12 +114,14 @@ class Planned:
         write_record(self.folder, read_cell(self.folder).record | KILLED)
         self.settle()
 
-    def _take_result(self, record: Record) -> None:
+    def take_result(self, record: Record) -> None:
+        """Take the epochs and the IoU of val and test from a finished cell's record."""
         metrics = record.get("metrics") or {}
         self.epoch = record.get("epochs") or 0
         self.val, self.test = (metrics.get(part, {}).get("iou") for part in ("val", "test"))
 
-    def _read_epoch(self) -> None:
+    def read_epoch(self) -> None:
+        """Take the last epoch and its IoU on val from the curves."""
         try:
             lines = read_text(self.folder / CURVES, LIMITS[CURVES]).splitlines()
             *_, last = csv.DictReader(lines)
