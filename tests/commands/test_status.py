@@ -40,6 +40,8 @@ def test_a_cell_on_another_machine_that_beats_is_running(
 ) -> None:
     cells = made_cells(tmp_path / "outputs" / "mine", ("a",), ("c", "d"), (0,), broken=False)
     write_record(cells[0].folder, read_record(cells[0].folder) | {"status": "running"})
+    for cell, command in zip(cells, ("x y z lr=1 'half", "a b c"), strict=True):
+        write_record(cell.folder, read_record(cell.folder) | {"command": command})
     (cells[0].folder / ".heartbeat").write_text("node7 123")
     assert segbench("status", "name=mine") == 0
     said = capsys.readouterr().out

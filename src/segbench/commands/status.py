@@ -1,5 +1,6 @@
 """``segbench status``: how far the cells of a sweep are, from their folders alone."""
 
+import shlex
 import time
 from collections import Counter
 
@@ -46,6 +47,9 @@ def main(cfg: DictConfig) -> None:
     screen = console()
     screen.print(f"{', '.join(names)}: {len(cells)} cells have begun: {counts}")
     screen.print(_table(shown))
+    for each in (each for each in shown if each.reason):
+        reason = " ".join(each.reason.split())
+        screen.print(f"{each.name}: {each.state}, {reason[:200]}", soft_wrap=True)
     if tally["stopped"]:
         screen.print(RESUME, soft_wrap=True)
 
@@ -53,7 +57,7 @@ def main(cfg: DictConfig) -> None:
 def _look(cell: Cell) -> Planned:
     """The cell's state and progress."""
     epochs = cell.config.get("trainer.max_epochs") if not cell.damage else None
-    found = Planned(cell.folder, (), epochs if isinstance(epochs, int) else 0)
+    found = Planned(cell.folder, _typed(cell), epochs if isinstance(epochs, int) else 0)
     state = cell.status
     if state in ("running", "interrupted"):
         state = "running" if _is_alive(cell) else "stopped"
@@ -68,6 +72,14 @@ def _look(cell: Cell) -> Planned:
     return found
 
 
+def _typed(cell: Cell) -> tuple[str, ...]:
+    """The options of the cell's recorded command, which tell it from others of its name."""
+    try:
+        return tuple(shlex.split(str(cell.record.get("command") or ""))[3:])
+    except ValueError:  # of a changed record
+        return ()
+
+
 def _is_alive(cell: Cell) -> bool:
     """Whether a process holds the cell's lock, or one elsewhere has lately given a sign of life."""
     since = time.time() - last_beat(cell.folder) / 1e9
@@ -77,18 +89,14 @@ def _is_alive(cell: Cell) -> bool:
 def _table(cells: list[Planned]) -> Table:
     """A row for each cell: running ones first, finished ones last."""
     table = Table(box=None, pad_edge=False)
-    for head in ("cell", "state"):
-        table.add_column(head)
+    table.add_column("cell", overflow="fold")
+    table.add_column("state")
     for head in ("epoch", "val IoU", "test IoU", "training"):
         table.add_column(head, justify="right")
-    table.add_column("")
     for cell in sorted(cells, key=lambda cell: STATES.index(cell.state)):
         state = Styled(cell.state, STYLES.get(cell.state, "yellow"))
         of = f"/{cell.epochs}" if cell.epochs else ""
         scores = [score_text(value) if value is not None else "" for value in (cell.val, cell.test)]
         spent = time_text(cell.seconds) if cell.seconds else ""
-        reason = " ".join(cell.reason.split())[:70]
-        table.add_row(
-            cell.name, state, f"{cell.epoch}{of}" if cell.epoch else "", *scores, spent, reason
-        )
+        table.add_row(cell.name, state, f"{cell.epoch}{of}" if cell.epoch else "", *scores, spent)
     return table
