@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train, select, test and record one cell (the default); with -m a sweep",
     "compare": "table, statistics, figures and page of the finished cells of a sweep",
     "status": "how far a sweep is that runs elsewhere, or was stopped",
+    "clean": "remove failed cells, weights and prepared images that a sweep can do without",
     "plan": "how many seeds and images find a difference, from a finished sweep",
     "check": "read a data set once and list its faults; draw augmented samples",
     "evaluate": "score a finished cell's weights on its test part, or on other data",
