@@ -28,6 +28,7 @@ FLAGS = """\
   --cfg job            print the configuration of the cell and exit
   --config-dir DIR     add your own YAML files: DIR/model/mynet.yaml gives model=mynet
   -m, --multirun       run every combination of the options separated by commas
+  --dry-run            list the cells and the time that the missing ones take; run none
   --help               print this page (Hydra's own flags: --hydra-help)"""
 OF_A_CELL = ("train", "check")  # these commands take the options of a cell
 _OPTION = re.compile(r"(\w+): ([^#]*?)\s*(?:#\s*(.*))?")

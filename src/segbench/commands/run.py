@@ -44,6 +44,8 @@ VALUED = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-nam
     *("--config-path", "-cp", "--info", "-i")
 }
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+DRY_RUN = "--dry-run"  # a flag of training commands: cells are listed and not run
+IS_DRY: ContextVar[bool] = ContextVar("IS_DRY", default=False)  # of the command that runs
 
 
 search_current_folder()  # here too, as processes of launchers and loaders import this module
@@ -97,11 +99,14 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     Args:
         main: the function.
         arguments: the command-line arguments after the command's name.
-        resumes: whether the same command resumes after Ctrl-C, for the message.
+        resumes: whether it trains cells, so that the same command resumes after Ctrl-C, and
+            ``--dry-run`` lists them.
 
     Returns:
         The exit code.
     """
+    dry = DRY_RUN in arguments and resumes
+    arguments = [each for each in arguments if not (dry and each == DRY_RUN)]
     debug = "debug=true" in [argument.lower() for argument in arguments]
     for flag in (each.partition("=")[0] for each in arguments if each.startswith("-")):
         if flag not in FLAGS:
@@ -112,7 +117,7 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     silence_hydra()
     forget_data()
     failures: list[Exception] = []
-    before = _FAILURES.set(failures)
+    before, was_dry = _FAILURES.set(failures), IS_DRY.set(dry)
     try:
         with checked_composition():
             main()
@@ -126,6 +131,7 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
         failures.append(error)
     finally:
         _FAILURES.reset(before)
+        IS_DRY.reset(was_dry)
     codes = [_report(error, arguments, debug) for error in failures]
     return codes[0] if codes else 0
 

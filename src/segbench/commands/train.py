@@ -19,7 +19,15 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place, short
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
-from segbench.commands.run import collects_failures, one_line, silence_hydra, typed_command
+from segbench.commands.run import (
+    IS_DRY,
+    collects_failures,
+    one_line,
+    silence_hydra,
+    typed_command,
+)
+from segbench.commands.sweeps.dry_run import print_dry_run
+from segbench.commands.sweeps.planned import Planned, first_state
 from segbench.commands.sweeps.sweep import CELL
 from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
@@ -61,6 +69,10 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
     check_cell(cfg)
     identity = identify(cfg)
     replaced = check_place(folder, cfg, identity)
+    if IS_DRY.get():
+        state, reason = first_state(folder, cfg.overwrite, retry_failed=True)
+        print_dry_run([Planned(folder, (), cfg.trainer.get("max_epochs") or 0, state, reason)])
+        return
     if is_done(folder) and not cfg.overwrite:
         say(f"already done: {short(folder)} (overwrite=true runs it again)")
         print_result(read_record(folder), short(folder))

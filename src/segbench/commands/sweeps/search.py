@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.planned import Planned
 from segbench.commands.sweeps.sweep import Launch, Load, plan, run_all, run_sweep
@@ -69,6 +70,8 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
         SegbenchError: no trial of a combination ended; the others have been run.
         SystemExit: 1 where a winner's cell failed; 130 or 143 where the sweep was interrupted.
     """
+    if IS_DRY.get():
+        raise ConfigError("--dry-run: a search chooses its cells as it goes; leave tune out")
     search = read_search(config.tune)
     contenders = _contenders(grid, search, config, load)
     with alone_in((contenders[0].folder / JOURNAL).parent):

@@ -15,7 +15,9 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
+from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
+from segbench.commands.sweeps.dry_run import print_dry_run
 from segbench.commands.sweeps.planned import Planned, first_state
 from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.identity import identify
@@ -45,6 +47,9 @@ def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Lau
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
     cells = plan(config, grid, load)
+    if IS_DRY.get():
+        print_dry_run(cells)
+        return
     with Board(cells):
         run_all(cells, launch)
     finish(cells)
