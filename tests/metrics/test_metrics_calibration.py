@@ -70,5 +70,8 @@ def test_the_sure_and_right_the_sure_and_wrong_and_nothing() -> None:
         found.add(sure, np.array([[truth]], np.uint8))
         np.testing.assert_array_equal(probability_scores(found), expected)
     found = Calibration()
+    found.add(np.full((2, 1, 1), np.nan), np.array([[1]], np.uint8))
+    assert np.isnan(probability_scores(found)).all()
+    found = Calibration()
     found.add(np.eye(3)[:, :, None], np.array([[1], [1], [1]], np.uint8))
     assert brier(found) == pytest.approx(4 / 3)  # two of three pixels are sure and wrong: 2 each

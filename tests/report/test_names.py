@@ -25,7 +25,6 @@ from segbench.cell.scoring import write_tables
 from segbench.colours import class_colours
 from segbench.commands.check import print_check
 from segbench.commands.sweeps.board import Board, Planned
-from segbench.commands.tables import scores_tables
 from segbench.data.check.contact_sheet import draw_grid
 from segbench.metrics.counts import Scores
 from segbench.metrics.registry import SURFACE
@@ -40,6 +39,7 @@ from segbench.report.figures.score_figures import boxes
 from segbench.report.figures.sheets import draw_sheet
 from segbench.report.plain import compare_table
 from segbench.report.sections.comparison import Comparison
+from segbench.report.tables.cell_tables import scores_tables
 from segbench.report.write import print_report, write_report
 from segbench.text.screen import console
 

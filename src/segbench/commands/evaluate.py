@@ -14,7 +14,6 @@ from rich.table import Table
 
 from segbench.commands.run import collects_failures, typed_command
 from segbench.commands.run_arguments import asked_runs, prepare_arguments
-from segbench.commands.tables import scores_tables
 from segbench.config.families import Permitted, permitted_in_configs
 from segbench.config.registry import CONF, cell_choices
 from segbench.config.targets import check_tree
@@ -24,6 +23,7 @@ from segbench.names import as_folder_name
 from segbench.records.cells import EVALUATIONS, Cell, shifted_name
 from segbench.records.record import CONFIG, SCORES, Record, part_scores, scored_part
 from segbench.records.weight_files import HASH, is_source
+from segbench.report.tables.cell_tables import scores_tables
 from segbench.text.numbers import score_text
 from segbench.text.screen import console, say
 

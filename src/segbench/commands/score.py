@@ -12,7 +12,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.commands.run import collects_failures, typed_command
-from segbench.commands.tables import scores_tables
 from segbench.config.build import build
 from segbench.config.registry import CONF
 from segbench.config.score_options import (
@@ -26,6 +25,7 @@ from segbench.metrics.registry import OF_PROBABILITIES
 from segbench.names import as_folder_name, user_path
 from segbench.records.record import CONFIG, SCORES, SPLIT, Record, is_done, write_json, write_text
 from segbench.records.record import write_record as finish_record
+from segbench.report.tables.cell_tables import scores_tables
 from segbench.text.screen import console, say
 from segbench.text.wording import listed
 

@@ -29,7 +29,6 @@ from segbench.commands.run import (
 from segbench.commands.sweeps.dry_run import print_dry_run
 from segbench.commands.sweeps.planned import Planned, first_state
 from segbench.commands.sweeps.sweep import CELL
-from segbench.commands.tables import print_result
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell
 from segbench.errors import ConfigError, DataError
@@ -38,6 +37,7 @@ from segbench.records.checksums import DamagedError, check_whole
 from segbench.records.files import exists
 from segbench.records.locks import alone_in
 from segbench.records.record import BEST, LOG, is_done, read_record
+from segbench.report.tables.cell_tables import print_result
 from segbench.system_errors import naming
 from segbench.text.screen import prepare_streams, say
 from segbench.text.streams import lasting_streams

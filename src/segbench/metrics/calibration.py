@@ -39,7 +39,8 @@ class Calibration:
         chances = probabilities[:, counted].astype(np.float64)
         labels = truth[counted].astype(np.intp)
         confidence = chances.max(axis=0)
-        places = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.intp)
+        steps = np.nan_to_num(np.ceil(confidence * BINS) - 1)  # of a network that diverged: NaN
+        places = np.clip(steps, 0, BINS - 1).astype(np.intp)
         for column, weights in enumerate((None, confidence, chances.argmax(axis=0) == labels)):
             self.bins[:, column] += np.bincount(places, weights, minlength=BINS)
         of_truth = chances[labels, np.arange(len(labels))]

@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from segbench.commands.tables import scores_tables
+from segbench.report.tables.cell_tables import scores_tables
 
 
 def text(metrics: dict[str, float | None]) -> str:
