@@ -44,7 +44,7 @@ def test_a_healthy_data_set_leaves_a_record_and_a_sheet(
     assert found["problems"] == []
     assert found["parts"]["all"]["cases"] == 20
     with Image.open(tmp_path / where / "contact_sheet.png") as sheet:
-        assert sheet.size == (6 * 196 + 4, 8 * 210 + 26)
+        assert sheet.size == (6 * 196 + 4, 8 * 210 + 30)
         assert len(sheet.getcolors(1 << 24) or []) > 1000
     assert {file.name for file in (tmp_path / where).iterdir()} == {
         "check.json",
