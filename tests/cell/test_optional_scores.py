@@ -17,6 +17,8 @@ from segbench.metrics.calibration import Calibration, ece
 from segbench.records.cells import Cell
 from segbench.records.panels import cut_panels
 from segbench.records.record import read_record
+from segbench.report.figures.reliability_figures import reliability_bins
+from segbench.report.sections.comparison import Entry
 from segbench.types import probabilities
 
 TINY = ("model.base_channels=4", "model.depth=2", "trainer.max_epochs=1", "data.size=16")
@@ -124,6 +126,21 @@ def test_damaged_confidences_are_named(segbench: Any, tmp_path: Path) -> None:
         (folder / "reliability.csv").write_text(text)
         with pytest.raises(SegbenchError, match=r"reliability\.csv: no table of confidences"):
             Cell(folder, record).reliability  # noqa: B018
+
+
+def test_the_bins_of_a_diverged_network_are_read_and_not_drawn(
+    segbench: Any, tmp_path: Path
+) -> None:
+    assert segbench(*TINY, "data.count=12", "name=n", ASKED) == 0
+    folder = only_cell(tmp_path, "n")
+    record = read_record(folder)
+    record["files"].pop("reliability.csv")
+    table = pd.read_csv(folder / "reliability.csv")
+    table.loc[table["pixels"] > 0, "confidence"] = np.nan
+    table.to_csv(folder / "reliability.csv", index=False)
+    cell = Cell(folder, record)
+    assert cell.reliability["confidence"].isna().all()
+    assert len(reliability_bins(Entry("a", {}, cells=[cell]))) == 0
 
 
 def test_panels_end_with_the_entropy(segbench: Any, tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def parse_reliability(text: str) -> pd.DataFrame:
     values = pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in table})
     empty = values["pixels"] == 0
     parts = values.drop(columns="pixels").to_numpy()[~empty]
-    if not (values["pixels"] >= 0).all() or not ((parts >= 0) & (parts <= 1 + _CLOSE)).all():
+    # those of a network that diverged are NaN
+    outside = (parts < 0) | (parts > 1 + _CLOSE)
+    if not (values["pixels"] >= 0).all() or outside.any():
         raise ValueError("expected numbers of pixels, and fractions from 0 to 1")
     return values

@@ -56,7 +56,7 @@ class Shift:
 
     @property
     def name(self) -> str:
-        """Such as ``blur 3``."""
+        """The kind and the severity, such as ``blur 3``."""
         return f"{self.kind} {self.severity}"
 
     def check(self, channels: int) -> None:

@@ -26,11 +26,13 @@ LEAST = 1e-4  # the smallest share of all pixels for which a bin is drawn
 def reliability_bins(entry: Entry) -> Values:
     """Share of all pixels, mean confidence and accuracy ``(bins, 3)`` over an entry's cells.
 
-    Empty where a finished cell was scored without its probabilities.
+    Empty where a finished cell was scored without its probabilities, or where they are NaN.
     """
     tables = [cell.reliability for cell in entry.done]
     lengths = {len(table) for table in tables}
     if not tables or len(lengths) > 1 or lengths == {0}:
+        return np.empty((0, 3))
+    if any(table[table["pixels"] > 0].isna().to_numpy().any() for table in tables):
         return np.empty((0, 3))
     pixels = np.stack([table["pixels"] for table in tables])
     sums = [
