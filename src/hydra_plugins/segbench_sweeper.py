@@ -21,6 +21,7 @@ class CellSweeper(BasicSweeper):
         """Run the unfinished cells of the grid, then compare all of them."""
         from segbench.commands.sweeps.search import run_search
         from segbench.commands.sweeps.sweep import is_follower, run_sweep
+        from segbench.config.composing import CheckedLoader
         from segbench.errors import ConfigError
         from segbench.hardware.parents import end_with_pool
 
@@ -33,11 +34,12 @@ class CellSweeper(BasicSweeper):
             return
         grid = [job for overrides in self._grids(arguments) for job in self._jobs(overrides)]
         loader = self.hydra_context.config_loader
+        assert isinstance(loader, CheckedLoader)
         searches = {each for job in grid for each in job if each.startswith("tune=")}
         if len(searches) > 1:
             raise ConfigError(f"{', '.join(sorted(searches))}: a sweep has one search; name one")
         run = run_search if self.config.get("tune") else run_sweep
-        run(self.config, grid, loader.load_sweep_config, self.launcher.launch)
+        run(self.config, grid, loader, self.launcher.launch)
 
     def _grids(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of each grid: one grid, or one for each of several experiments.
@@ -69,7 +71,7 @@ class CellSweeper(BasicSweeper):
         Raises:
             ConfigError: ``recipes`` is no list of lists of options, or an option is set twice.
         """
-        from segbench.config.recipes import as_recipes, check_recipes
+        from segbench.commands.sweeps.recipes import as_recipes, check_recipes
 
         grid = self._parse_config()
         recipes = as_recipes(config.get("recipes"))

@@ -1,8 +1,10 @@
 """Compares a new cell with earlier cells of the same name, and refuses conflicts."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from omegaconf import DictConfig
 from segbench.config.identity import Identity, differences
 from segbench.errors import ConfigError, SegbenchError
 from segbench.records.cells import Cell
-from segbench.records.record import RUN, Record, read_record
+from segbench.records.files import exists, read_text
+from segbench.records.record import CONFIG, LIMITS, RUN, Record, read_record
 
 EPOCHS = "trainer.max_epochs"
 _LAST = Path("checkpoints") / "last.ckpt"
@@ -50,7 +53,7 @@ def check_place(folder: Path, cfg: DictConfig, identity: Identity) -> list[Path]
     """
     _check_owner(folder, cfg, identity)
     replaced = []
-    for earlier in earlier_cells(folder, cfg):
+    for earlier in earlier_cells(folder, cfg, identity):
         data = earlier.data
         if earlier.differs or data is None or data.get("root") != identity.root:
             continue
@@ -67,14 +70,65 @@ def more_epochs(before: Any, now: Any) -> bool:
     return isinstance(before, int) and isinstance(now, int) and (now == -1 or now > before >= 0)
 
 
-def earlier_cells(folder: Path, cfg: DictConfig) -> Iterator[Earlier]:
-    """Cells beside ``folder`` with the same network, loss and seed, and with readable configs."""
+def earlier_cells(folder: Path, cfg: DictConfig, identity: Identity) -> Iterator[Earlier]:
+    """The cells that `earlier_folders` names, where their configs can be read."""
+    for path in earlier_folders(folder, cfg.trainer.get("max_epochs"), identity):
+        if earlier := as_earlier(path, cfg):
+            yield earlier
+
+
+def earlier_folders(folder: Path, epochs: int | None, identity: Identity) -> Iterator[Path]:
+    """Cells beside ``folder`` of the same network, loss and seed to which the new one may relate.
+
+    Such a cell was trained on other content of the same data, with another number of epochs, or by
+    a version that did not record its data.
+
+    Args:
+        folder: the new cell's folder.
+        epochs: the most epochs of the new cell.
+        identity: the new cell's identity.
+    """
     stem, _, digest = folder.name.rpartition("-")
     if not stem or not re.fullmatch("[0-9a-f]{8}", digest):
         return
-    for path in sorted(folder.parent.glob(f"{_literally(stem)}-????????/{RUN}")):
-        if path.parent.name != folder.name and (earlier := as_earlier(path.parent, cfg)):
-            yield earlier
+    for name in _names_by_stem(folder.parent, _time(folder.parent)).get(stem, []):
+        path = folder.parent / name
+        if name == folder.name or not exists(path / RUN):
+            continue
+        data, limit = _facts(path, _time(path / RUN))
+        changed = data is not None and data[0] == identity.root and data[1] != identity.data
+        if data is None or changed or limit != str(epochs):
+            yield path
+
+
+@lru_cache(maxsize=8)
+def _names_by_stem(parent: Path, time: int) -> dict[str, list[str]]:
+    """The cells in a folder by their names without the hash; ``time`` is when it was changed."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(parent)) if parent.is_dir() else []:
+        if re.fullmatch("[0-9a-f]{8}", name.rpartition("-")[2]):
+            found.setdefault(name.rpartition("-")[0], []).append(name)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _facts(folder: Path, time: int) -> tuple[tuple[Any, Any] | None, str | None]:
+    """Root and fingerprint of a cell's data, and its ``trainer.max_epochs`` as text."""
+    try:
+        data = read_record(folder).get("data")
+        text = read_text(folder / CONFIG, LIMITS[CONFIG])
+    except SegbenchError:  # `compare` reports damaged cells
+        return None, None
+    limit = re.search(r"^  max_epochs: (\S+)$", text, re.MULTILINE)
+    facts = (data.get("root"), data.get("fingerprint")) if isinstance(data, dict) else None
+    return facts, limit[1] if limit else None
+
+
+def _time(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def as_earlier(folder: Path, cfg: DictConfig) -> Earlier | None:
@@ -86,10 +140,6 @@ def as_earlier(folder: Path, cfg: DictConfig) -> Earlier | None:
         return Earlier(cell, differences(_nested(cell.config), cfg))
     except (SegbenchError, KeyError):  # `compare` reports damaged cells
         return None
-
-
-def _literally(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:

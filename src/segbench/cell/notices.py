@@ -33,7 +33,7 @@ def notices(folder: Path, cfg: DictConfig, identity: Identity) -> Iterator[str]:
     """One sentence for each finished cell that a user may have expected to be used."""
     if cfg.get("resume_from"):
         return
-    for earlier in earlier_cells(folder, cfg):
+    for earlier in earlier_cells(folder, cfg, identity):
         where = short(earlier.cell.folder)
         if earlier.cell.status != "done":
             continue

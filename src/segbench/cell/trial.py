@@ -16,7 +16,7 @@ from segbench.types import logit_channels
 _STATES = 4  # numbers per parameter: a weight, its gradient and Adam's two averages
 
 
-def try_parts(cfg: DictConfig) -> None:
+def try_parts(cfg: DictConfig | Mapping[str, Any]) -> None:
     """Build a cell's network, loss, optimizer, scheduler and callbacks once.
 
     An error in any cell of a sweep is so found before the first one is trained. The network's
@@ -26,17 +26,16 @@ def try_parts(cfg: DictConfig) -> None:
     Raises:
         ConfigError: a part cannot be built; the text names the option.
     """
-    plain: Any = OmegaConf.to_container(cfg, resolve=False)
-    if plain.get("model") is not None:
+    if cfg.get("model") is not None:
         network_flops(cfg)
-    _try_node(_text(cfg.loss), "loss")
-    _try_optimizer(_text(cfg.optimizer), _text(cfg.get("scheduler")))
+    _try_node(_text(cfg["loss"]), "loss")
+    _try_optimizer(_text(cfg["optimizer"]), _text(cfg.get("scheduler")))
     for name, node in (cfg.get("callbacks") or {}).items():
         if node:
             _try_node(_text(node), f"callbacks.{name}")
 
 
-def network_flops(cfg: DictConfig) -> int | None:
+def network_flops(cfg: DictConfig | Mapping[str, Any]) -> int | None:
     """FLOPs of a cell's network for one image, counted once for each network of a process.
 
     None for a network that needs the content of a tensor, which the trial does not have.
@@ -44,10 +43,10 @@ def network_flops(cfg: DictConfig) -> int | None:
     Raises:
         ConfigError: the network cannot be built, or does not return what it should.
     """
-    data = cfg.data
-    size = as_size(data.get("patch") or data.size)
-    facts = data.in_channels, logit_channels(data.num_classes), size
-    return _try_network(_text(cfg.model), *facts)
+    data = cfg["data"]
+    size = as_size(data.get("patch") or data["size"])
+    facts = data["in_channels"], logit_channels(data["num_classes"]), size
+    return _try_network(_text(cfg["model"]), *facts)
 
 
 def _text(node: Any) -> str:

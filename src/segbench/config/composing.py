@@ -3,6 +3,7 @@
 Hydra builds callbacks, launcher and sweeper and configures logging before segbench's main function.
 """
 
+import copy
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from segbench.config.families import Permitted, resolve_target
 from segbench.config.own_packages import VARIABLE, own_packages
+from segbench.config.sharing import SharedCompositions
 from segbench.config.targets import UNRESOLVED, execution_whitelist, leaves, nodes, plain
 from segbench.errors import ConfigError
 from segbench.records.weight_files import OPTION
@@ -38,8 +42,19 @@ _SECTIONS = {
 }
 
 
+class _Files(dict[str, ConfigResult | None]):
+    """The config files that were read; the copies of a repository that Hydra makes share them."""
+
+    def __deepcopy__(self, memo: object) -> "_Files":
+        return self
+
+
 class CheckedRepository(ConfigRepository):
-    """Reads YAML files as Hydra does; its errors name the file."""
+    """Reads YAML files as Hydra does, each of them once; its errors name the file."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self._files = _Files()
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Read a config file, as Hydra's loader does.
@@ -47,6 +62,11 @@ class CheckedRepository(ConfigRepository):
         Raises:
             ConfigError: the file is not YAML in UTF-8.
         """
+        if config_path not in self._files:
+            self._files[config_path] = self._read(config_path)
+        return copy.deepcopy(self._files[config_path])
+
+    def _read(self, config_path: str) -> ConfigResult | None:
         try:
             return super().load_config(config_path)
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -65,19 +85,51 @@ class CheckedLoader(ConfigLoaderImpl):
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         super().__init__(config_search_path)
         self.repository = CheckedRepository(config_search_path)
+        self.cells = SharedCompositions(self._compose_cell, self.repository.group_exists)
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *args: Any, **options: Any
     ) -> DictConfig:
         """Compose a config and check its node ``hydra``.
 
-        ``model.weights=…`` may be given for a network whose YAML does not have it.
+        ``model.weights=…`` may be given for a network whose YAML does not have it. In a sweep,
+        ``loss.gamma=3`` may be given if the default loss does not have it: the losses of the cells
+        count, and each cell is composed before the first one starts.
         """
-        ours = f"{OPTION}="
-        asked = [f"++{each}" if each.startswith(ours) else each for each in overrides]
-        cfg = super().load_configuration(config_name, asked, *args, **options)
+        asked = _permit_weights(overrides)
+        try:
+            cfg = super().load_configuration(config_name, asked, *args, **options)
+        except ConfigCompositionException:
+            of_cells = [each for each in asked if self._sets_part_of_group(each)]
+            if RunMode.MULTIRUN not in (*args, *options.values()) or not of_cells:
+                raise
+            others = [each for each in asked if each not in of_cells]
+            cfg = super().load_configuration(config_name, others, *args, **options)
+            ours = [each for each in asked if each not in cfg.hydra.overrides.hydra]
+            cfg.hydra.overrides.task = ours
         check_hydra(cfg)
         return cfg
+
+    def _sets_part_of_group(self, override: str) -> bool:
+        """Whether an override sets a value in the node of a config group: ``loss.gamma=3``."""
+        group, dot, _ = override.partition("=")[0].partition(".")
+        return bool(dot) and self.repository.group_exists(group) and group != "hydra"
+
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """Compose the config of a cell of a sweep, and check its node ``hydra``."""
+        cfg = self.cells.load(master_config, _permit_weights(sweep_overrides))
+        check_hydra(cfg)
+        return cfg
+
+    def _compose_cell(self, sweep: DictConfig, overrides: list[str]) -> DictConfig:
+        return super().load_sweep_config(sweep, overrides)
+
+
+def _permit_weights(overrides: list[str]) -> list[str]:
+    """The overrides, with ``model.weights=…`` as an option that any network may have."""
+    return [f"++{each}" if each.startswith(f"{OPTION}=") else each for each in overrides]
 
 
 @contextmanager

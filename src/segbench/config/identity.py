@@ -69,11 +69,19 @@ def identify(cfg: DictConfig) -> Identity:
     """
     if is_source(weights := OmegaConf.select(cfg, OPTION)):
         find_weights(weights)
-    data: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    for name in _NO_EFFECT_ON_DATA:
-        data.pop(name, None)
+    return identity_of(resolved(cfg))
+
+
+def identity_of(plain: Mapping[str, Any]) -> Identity:
+    """The identity of a resolved config, as `resolved` gives it.
+
+    Raises:
+        ConfigError: the data set refuses its options.
+        DataError: the data set is missing or incomplete.
+    """
+    data = {key: value for key, value in plain["data"].items() if key not in _NO_EFFECT_ON_DATA}
     found = _look(json.dumps(data, default=str))
-    return Identity(without_defaults(settings(cfg)), *found)
+    return Identity(without_defaults(effective(plain)), *found)
 
 
 @cache
@@ -93,10 +101,16 @@ def forget_data() -> None:
 
 def settings(cfg: DictConfig) -> dict[str, Any]:
     """The resolved options of a composed config that can affect a cell's result."""
-    kept = OmegaConf.masked_copy(cfg, [key for key in map(str, cfg) if key not in NO_EFFECT])
-    kept._set_parent(cfg)  # so that interpolations can still refer to the other keys
-    plain: dict[str, Any] = OmegaConf.to_container(kept, resolve=True)  # type: ignore[assignment]
-    return effective(plain)
+    return effective(resolved(cfg))
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The options of a composed config, resolved, but for those that have no effect on results."""
+    return {key: _plain(cfg[key]) for key in map(str, cfg) if key not in NO_EFFECT}
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def effective(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """The registry in ``conf/``: its location, its resolvers, and the check of a cell's config."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from segbench.config.identity import identify
+from segbench.config.identity import Identity, identify
 from segbench.config.trainer_options import check_trainer
 from segbench.errors import ConfigError
 from segbench.names import as_folder_name
 from segbench.records.published import as_published
 from segbench.types import logit_channels
 
+NAME = "${cell:}"  # the name of a cell's folder, in conf/hydra/default.yaml
 PARTS = ("data", "model", "loss", "optimizer")  # nodes that every cell needs
 _INSTALLED = Path(__file__).parents[1] / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[3] / "conf"
@@ -59,12 +60,16 @@ def cell_choices(cfg: DictConfig) -> dict[str, str]:
     }
 
 
+def cell_name(chosen: Mapping[str, str], seed: int, identity: Identity) -> str:
+    """The name of a cell's folder, ``<model>-<loss>-s<seed>-<hash>``."""
+    parts = [chosen["model"], chosen["loss"], f"s{seed}", identity.hash]
+    return "-".join(parts).replace("/", "_")
+
+
 def _cell_name(*, _root_: DictConfig) -> str:
     # First check, because `identify` builds the data set. Loggers refer to the folder of this name.
     check_cell(_root_, omit=["logger"])
-    chosen = cell_choices(_root_)
-    parts = [chosen["model"], chosen["loss"], f"s{_root_.seed}", identify(_root_).hash]
-    return "-".join(parts).replace("/", "_")
+    return cell_name(cell_choices(_root_), _root_.seed, identify(_root_))
 
 
 def config_groups(extra: Path | None = None) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import hydra.utils
@@ -168,8 +169,7 @@ def plain(parent: DictConfig | ListConfig, key: Any) -> Any:
 
 def _check_arguments(path: str, node: dict[str, Any], target: Target) -> None:
     try:
-        parameters = inspect.signature(target).parameters
-        hints = _hints(target)
+        parameters, hints = _signature(target)
     except (TypeError, ValueError, NameError):  # built in C, or annotated with an undefined name
         return
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -184,6 +184,12 @@ def _check_arguments(path: str, node: dict[str, Any], target: Target) -> None:
                 f"{path}.{name}: expected {_describe(hints[name], ours)}, "
                 f"got {value!r} ({type(value).__name__})"
             )
+
+
+@cache
+def _signature(target: Target) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
+    """The arguments of a target, and their annotations."""
+    return inspect.signature(target).parameters, _hints(target)
 
 
 def _hints(target: Target) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from segbench.metrics.registry import OF_COUNTS, REGISTRY
 from segbench.metrics.scores import COUNTS, GROUP, OVERLAP, scored_classes
@@ -58,7 +59,7 @@ def _check_schema(table: pd.DataFrame) -> None:
         )
 
 
-def _first(wrong: "pd.Series[bool]") -> int:
+def _first(wrong: "pd.Series[bool] | NDArray[np.bool_]") -> int:
     """The line of the first marked row in the file, counted from 1 with the column names."""
     return int(np.flatnonzero(wrong)[0]) + 2
 
@@ -67,18 +68,24 @@ def _check_numbers(table: pd.DataFrame) -> None:
     for name in [*COUNTS, *BOUNDS]:
         if name not in table:
             continue
-        values = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
-        if table[name].dtype == bool:
+        column = table[name]
+        if column.dtype == bool:
             raise ValueError(f"{name} holds true and false, not numbers")
-        wrong = (values.isna() & table[name].notna()) | np.isinf(values) | (values < 0)
+        values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+        empty = np.isnan(values)
+        wrong = np.isinf(values) | (values < 0)
+        if empty.any():
+            wrong |= empty & column.notna().to_numpy()
         if name in COUNTS:
-            wrong |= values.isna() | (values != np.floor(values)) | (values > _LARGEST)
+            wrong |= empty | (values != np.floor(values)) | (values > _LARGEST)
         else:
             wrong |= values > BOUNDS[name] + _CLOSE
         if wrong.any():
             row = _first(wrong)
             raise ValueError(f"row {row}: {name}={str(table[name].iloc[row - 2])[:40]!r}")
-        table[name] = values.astype(np.int64) if name in COUNTS else values
+        kind = np.int64 if name in COUNTS else np.float64
+        if column.dtype != kind:
+            table[name] = values.astype(kind)
 
 
 def _check_layout(table: pd.DataFrame) -> None:

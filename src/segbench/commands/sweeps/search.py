@@ -11,7 +11,9 @@ from omegaconf import DictConfig
 from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.planned import Planned
-from segbench.commands.sweeps.sweep import Launch, Load, plan, run_all, run_sweep
+from segbench.commands.sweeps.planning import plan
+from segbench.commands.sweeps.sweep import Launch, run_all, run_sweep
+from segbench.config.composing import CheckedLoader
 from segbench.config.identity import identify
 from segbench.config.score_options import monitor_of
 from segbench.config.search import (
@@ -52,7 +54,9 @@ class Contender:
         return Path(str(self.config.hydra.sweep.dir))
 
 
-def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: Launch) -> None:
+def run_search(
+    config: DictConfig, grid: list[list[str]], loader: CheckedLoader, launch: Launch
+) -> None:
     """Search for each combination of ``grid``, then run and compare the winners.
 
     All combinations have equally many trials, each of which is a cell that is trained with the
@@ -62,7 +66,7 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
     Args:
         config: Hydra's config of the sweep, with the search in ``tune``.
         grid: for each cell its overrides.
-        load: composes the config of a cell from its overrides.
+        loader: composes the config of a cell from its overrides.
         launch: Hydra's function that runs cells.
 
     Raises:
@@ -73,11 +77,11 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
     if IS_DRY.get():
         raise ConfigError("--dry-run: a search chooses its cells as it goes; leave tune out")
     search = read_search(config.tune)
-    contenders = _contenders(grid, search, config, load)
+    contenders = _contenders(grid, search, config, loader)
     with alone_in((contenders[0].folder / JOURNAL).parent):
         _open_studies(contenders, search)
         while trials := _proposed(contenders, search):
-            _run_round(trials, search, config, load, launch)
+            _run_round(trials, search, config, loader, launch)
     winners: list[list[str]] = []
     failures: list[SegbenchError] = []
     for each in contenders:
@@ -88,17 +92,17 @@ def run_search(config: DictConfig, grid: list[list[str]], load: Load, launch: La
             continue
         _say_winner(each, found)
         jobs = _winners(each, found)
-        home = Path(str(load(config, jobs[0]).hydra.sweep.dir))
+        home = Path(str(loader.load_sweep_config(config, jobs[0]).hydra.sweep.dir))
         write_tuning(home, {each.digest: found})
         winners += jobs
     if winners:
-        run_sweep(config, winners, load, launch)
+        run_sweep(config, winners, loader, launch)
     if failures:
         raise failures[0]
 
 
 def _contenders(
-    grid: list[list[str]], search: Search, config: DictConfig, load: Load
+    grid: list[list[str]], search: Search, config: DictConfig, loader: CheckedLoader
 ) -> list[Contender]:
     found: dict[tuple[str, ...], list[str]] = {}
     for job in grid:
@@ -117,7 +121,7 @@ def _contenders(
             )
     made = []
     for rest, seeds in found.items():
-        cfg = load(config, [*rest, f"seed={search.seed}"])
+        cfg = loader.load_sweep_config(config, [*rest, f"seed={search.seed}"])
         made.append(Contender(rest, list(dict.fromkeys(seeds)), cfg))
     common = set.intersection(*(set(each.overrides) for each in made))
     for each in made:
@@ -189,12 +193,16 @@ def _options(trial: "FrozenTrial") -> tuple[str, ...]:
 
 
 def _run_round(
-    trials: list[Proposed], search: Search, config: DictConfig, load: Load, launch: Launch
+    trials: list[Proposed],
+    search: Search,
+    config: DictConfig,
+    loader: CheckedLoader,
+    launch: Launch,
 ) -> None:
     """Run the trials' cells and tell the studies their scores."""
     numbers = [trial.number + 1 for trial in trials]
     say(f"tune: trials {min(numbers)} to {max(numbers)} of {search.trials} of each combination")
-    cells = plan(config, [trial.overrides(search) for trial in trials], load)
+    cells = plan(config, [trial.overrides(search) for trial in trials], loader)
     with Board(cells):
         run_all(cells, launch)
     by_options = {cell.overrides[:-1]: cell for cell in cells}

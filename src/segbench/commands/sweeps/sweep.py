@@ -5,23 +5,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
-from segbench.cell.continuation import find_source
-from segbench.cell.history import check_place
-from segbench.cell.notices import lacks_scores, notices
-from segbench.cell.trial import try_parts
 from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
-from segbench.commands.sweeps.planned import Planned, first_state
+from segbench.commands.sweeps.planned import Planned
+from segbench.commands.sweeps.planning import plan
 from segbench.commands.sweeps.watch import end_vain_wait
-from segbench.config.identity import identify
-from segbench.config.registry import check_cell
+from segbench.config.composing import CheckedLoader
 from segbench.errors import SegbenchError
 from segbench.records.cells import read_cell
 from segbench.records.files import exists
@@ -29,24 +23,25 @@ from segbench.records.locks import is_locked
 from segbench.records.record import RUN
 from segbench.text.screen import say
 
-Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
 CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
 
 
-def run_sweep(config: DictConfig, grid: list[list[str]], load: Load, launch: Launch) -> None:
+def run_sweep(
+    config: DictConfig, grid: list[list[str]], loader: CheckedLoader, launch: Launch
+) -> None:
     """Run the cells of ``grid`` that are not done, then compare all.
 
     Args:
         config: Hydra's config of the sweep.
         grid: for each cell its overrides.
-        load: composes the config of a cell from its overrides.
+        loader: composes the config of a cell from its overrides.
         launch: Hydra's function that runs cells.
 
     Raises:
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
-    cells = plan(config, grid, load)
+    cells = plan(config, grid, loader)
     if IS_DRY.get():
         print_dry_run(cells)
         return
@@ -61,69 +56,6 @@ def is_follower(launch: Launch) -> bool:
         return False
     launch([json.loads(os.environ[CELL])], initial_job_idx=0)
     return True
-
-
-def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]:
-    """Compose and check every cell of the grid before the first one starts.
-
-    Combinations that give the same cell are merged.
-
-    Returns:
-        The cells in the order of the grid.
-
-    Raises:
-        SegbenchError: a cell is wrong, or its data have changed since it was trained.
-    """
-    cells: dict[Path, Planned] = {}
-    notes: dict[str, None] = {}
-    asked: dict[Path, list[list[str]]] = {}
-    for overrides in grid:
-        cfg = load(config, overrides)
-        folder = _enter(cfg)
-        check_cell(cfg)
-        identity = identify(cfg)
-        check_place(folder, cfg, identity)
-        try_parts(cfg)
-        find_source(cfg, identity)
-        state, reason = first_state(folder, cfg.overwrite, cfg.retry_failed)
-        if state == "waiting":
-            notes |= dict.fromkeys(notices(folder, cfg, identity))
-        elif state == "done":
-            notes |= dict.fromkeys(lacks_scores(folder, cfg))
-        asked.setdefault(folder, []).append(overrides)
-        epochs = cfg.trainer.get("max_epochs") or 0
-        # the planned folder, so that the cell that runs is the planned one
-        fixed = f"hydra.sweep.subdir='{cfg.hydra.sweep.subdir}'"
-        cells.setdefault(folder, Planned(folder, (*overrides, fixed), epochs, state, reason))
-    if len(grid) > len(cells):
-        notes[_doubles(asked)] = None
-    for note in notes:
-        say(f"note: {note}")
-    return list(cells.values())
-
-
-def _doubles(asked: dict[Path, list[list[str]]]) -> str:
-    """One line that names combinations of the grid which give the same cell."""
-    several = [(folder, found) for folder, found in asked.items() if len(found) > 1]
-    folder, combinations = several[0]
-    common = set.intersection(*map(set, combinations))
-    named = [" ".join(each for each in found if each not in common) for found in combinations]
-    alike = f"{' and '.join(named)} are both" if len(named) == 2 else f"{', '.join(named[:3])} are"
-    more = f", and so on for {len(several) - 1} more cells" if len(several) > 1 else ""
-    total, cells = sum(map(len, asked.values())), f"{len(asked)} cell{'s' * (len(asked) > 1)}"
-    return (
-        f"{total} combinations come to {cells}, as they differ in what changes no result: "
-        f"{alike} {folder.name}{more}"
-    )
-
-
-def _enter(cfg: DictConfig) -> Path:
-    """The cell's folder; Hydra's global config is set to that of the cell."""
-    folder = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
-    with open_dict(cfg):
-        cfg.hydra.runtime.output_dir = str(folder.absolute())
-    HydraConfig.instance().set_config(cfg)
-    return folder
 
 
 def run_all(cells: list[Planned], launch: Launch) -> None:

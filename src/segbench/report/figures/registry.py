@@ -130,6 +130,7 @@ FIGURES = (
 )
 SHEET, IMAGES = FIGURES[-2:]
 MOST = 12  # the most tasks of a CSV file that are drawn; each takes a second
+LEGIBLE = 40  # the most entries of a figure, the best ones
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,27 @@ def _write_section(section: Section, comparison: Comparison, folder: Path) -> di
     found = {}
     for kind in FIGURES:
         for score, part in _by_score(kind, section, comparison).items():
-            figure = kind.draw and kind.draw(part, replace(comparison, score=score))
+            best = best_of(part, LEGIBLE)
+            figure = kind.draw and kind.draw(best, replace(comparison, score=score))
             if figure is None:
                 continue
+            left = len(part.scored) - len(best.scored)
+            rest = f" The best {LEGIBLE} of {len(part.scored)} entries." if left else ""
             name = kind.name if part is section else f"{kind.name}-{score.replace('/', '-')}"
             stem = file_stem(name, section, comparison)
             files = (folder / f"{stem}.svg", folder / f"{stem}.png")
             several = kind.for_each_score and section.others
             title = f"{kind.title}: {score_title(score)}" if several else kind.title
-            found[name] = Drawn(title, kind.caption, write_figure(figure, *files), files)
+            found[name] = Drawn(title, kind.caption + rest, write_figure(figure, *files), files)
     return found
+
+
+def best_of(section: Section, most: int) -> Section:
+    """A section with its best entries alone, and with their pairs."""
+    if len(section.scored) <= most:
+        return section
+    pairs = [pair for pair in section.pairs if max(pair.better, pair.worse) < most]
+    return replace(section, entries=section.entries[:most], pairs=pairs)
 
 
 def _by_score(kind: Figure, section: Section, comparison: Comparison) -> dict[str, Section]:

@@ -26,7 +26,8 @@ from segbench.text.numbers import NONE, score_text
 from segbench.text.wording import listed
 
 PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
-DRAWN = 60  # entries with curves of their own, the best ones; each takes a tenth of a second
+DRAWN = 24  # entries with curves of their own, the best ones; each takes a tenth of a second
+PICTURED = 100  # cells with pictures, those of the best entries; each adds up to 80 kB
 TILES = ("image", "truth", "prediction", "errors", "entropy")  # older cells lack the last
 TILE = 144  # pixels of a tile's longer side, on a page of many cells
 Facts = list[tuple[str, str]]
@@ -49,6 +50,7 @@ class Seed:
     folder: str
     error: str = ""
     command: str = ""
+    unshown: bool = False  # whether it has pictures that the page does not show
     strips: list[Strip] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)  # titles of the table of scores by class
     scores: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -81,7 +83,8 @@ def details(section: Section, anchors: Sequence[str], page: Path, quality: int) 
         if len(found) < DRAWN:
             figure = entry_curves(entry, f"Training of {entry.label}, {section.data}")
         curves = Markup(svg_text(figure)) if figure else ""
-        seeds = _seeds(entry, anchor, page, quality)
+        shown = sum(len(each.seeds) for each in found)
+        seeds = _seeds(entry, anchor, page, quality, PICTURED - shown)
         confusion = _confusion(entry)
         found.append(Detail(seeds, apart, "\n".join(lines), curves, confusion))
     return found
@@ -110,7 +113,7 @@ def _apart(config: dict[str, str], others: Sequence[dict[str, str]]) -> list[tup
     return rows
 
 
-def _seeds(entry: Entry, anchor: str, page: Path, quality: int) -> list[Seed]:
+def _seeds(entry: Entry, anchor: str, page: Path, quality: int, pictured: int) -> list[Seed]:
     cells = sorted(entry.cells, key=lambda cell: cell.repeat)
     found = []
     for number, cell in enumerate(cells, 1):
@@ -122,7 +125,8 @@ def _seeds(entry: Entry, anchor: str, page: Path, quality: int) -> list[Seed]:
         seed.environment = _environment(record)
         if cell.status == "done":
             seed.heads, seed.scores = _scores(cell.averages)
-            seed.strips = _strips(cell, quality)
+            seed.strips = _strips(cell, quality) if number <= pictured else []
+            seed.unshown = number > pictured and cell.has(PANELS)
         found.append(seed)
     return found
 

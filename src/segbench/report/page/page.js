@@ -42,6 +42,7 @@ function sort(table, head) {
   table.tBodies[0].append(...rows);
   for (const each of heads) each.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", order);
+  table.dispatchEvent(new Event("rows"));
   say(`Sorted by ${head.textContent.trim()}, ${order}`);
 }
 for (const table of document.querySelectorAll("table.entries")) {
@@ -67,8 +68,52 @@ for (const block of document.querySelectorAll(".pairs")) {
   };
   if (sentences.length > 10) select.value = "0";
   show();
-  select.addEventListener("change", () => say(`${show()} pairs shown`));
+  select.addEventListener("change", () => {
+    say(`${show()} pairs shown`);
+    block.querySelector("table").dispatchEvent(new Event("rows"));
+  });
   block.querySelector(".filter").hidden = false;
+}
+
+// Long tables: a filter, and pages of 50 rows; on paper, and without scripts, they are whole.
+const PAGE = 50; // rows
+for (const table of document.querySelectorAll("table:not(.grid)")) {
+  const rows = () => [...(table.tBodies[0]?.rows ?? [])];
+  if (rows().length <= PAGE) continue;
+  const bar = document.createElement("p");
+  const label = document.createElement("label");
+  const search = document.createElement("input");
+  const where = document.createElement("span");
+  const [previous, next] = ["Previous", "Next"].map((text) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    return button;
+  });
+  bar.className = "filter";
+  search.type = "search";
+  label.append("Rows with ", search);
+  bar.append(label, " ", previous, " ", where, " ", next);
+  let page = 0;
+  const show = () => {
+    const wanted = search.value.trim().toLowerCase();
+    const all = rows();
+    const found = all.filter((row) => !row.hidden && row.textContent.toLowerCase().includes(wanted));
+    page = Math.max(0, Math.min(page, Math.ceil(found.length / PAGE) - 1));
+    const shown = new Set(found.slice(page * PAGE, (page + 1) * PAGE));
+    for (const row of all) row.classList.toggle("off", !shown.has(row));
+    previous.disabled = page === 0;
+    next.disabled = (page + 1) * PAGE >= found.length;
+    const first = found.length ? page * PAGE + 1 : 0;
+    where.textContent = `${first} to ${page * PAGE + shown.size} of ${found.length}`;
+  };
+  const turn = (to) => { page = to; show(); say(`Rows ${where.textContent}`); };
+  search.addEventListener("input", () => turn(0));
+  previous.addEventListener("click", () => turn(page - 1));
+  next.addEventListener("click", () => turn(page + 1));
+  table.addEventListener("rows", () => { page = 0; show(); });
+  (table.closest(".scroll") ?? table).before(bar);
+  show();
 }
 
 // Image by image: two entries' scores, the images that they disagree on most first, a search, and

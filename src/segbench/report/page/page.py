@@ -14,10 +14,11 @@ from markupsafe import Markup, escape
 from segbench.records.record import package_version, write_text
 from segbench.report.compare.words import nouns_of, of_these
 from segbench.report.figures.drawing import in_tags
-from segbench.report.page.details import TILES, details
+from segbench.report.figures.registry import LEGIBLE
+from segbench.report.page.details import PICTURED, TILES, details
 from segbench.report.page.images import image_data
 from segbench.report.page.tables import entries_table, interval, seeds, why_incomplete
-from segbench.report.sections.comparison import Comparison, Entry, Section
+from segbench.report.sections.comparison import Comparison, Entry, Pair, Section
 from segbench.report.tables.grid import make_grid, rank_fields, side_row, side_tables, sign
 from segbench.text.escape import visible
 from segbench.text.numbers import p_text, score_text, share_text, spread_text
@@ -25,6 +26,7 @@ from segbench.text.wording import count
 
 ASSETS = Path(__file__).parent
 WIDE = 1600  # pixels; wider pictures are scrolled, not shrunk to the page
+PAIRS = 1000  # with more, only the most important ones are listed
 MANY = 30  # cells; with more, their pictures are compressed more
 _LINK = re.compile(
     r"https?://[^\s<>()\"']*[^\s<>()\"'.,;:]|\bdoi:\s?(10\.\d{4,}/[^\s<>]*[^\s<>.,;:)])"
@@ -113,7 +115,7 @@ def _templates() -> Environment:
         "why_incomplete": why_incomplete,
     }
     templates.globals |= {"interval": interval, "seeds": seeds, "count": count, "sign": sign}
-    templates.globals["TILES"] = TILES
+    templates.globals |= {"TILES": TILES, "LEGIBLE": LEGIBLE, "PICTURED": PICTURED}
     templates.globals |= {"side_tables": side_tables, "side_row": side_row}
     return templates
 
@@ -146,6 +148,8 @@ def _view(
         "corner": " × ".join(" · ".join(p) for p in (comparison.rows, comparison.columns) if p),
         "columns": columns,
         "rows": rows,
+        "best": section.best,
+        "pairs": _shown_pairs(section),
         "details": details(section, anchors, path, quality),
         "images": image_data(section, comparison, len(comparison.sections)),
         **_against_best(section),
@@ -153,6 +157,17 @@ def _view(
         "of_these": of_these(section),
         "hardware": _hardware(section),
     }
+
+
+def _shown_pairs(section: Section) -> list[Pair]:
+    """All pairs; if they are many, those of the best entry and those of the best entries."""
+    if len(section.pairs) <= PAIRS:
+        return section.pairs
+    return [
+        pair
+        for pair in section.pairs
+        if min(pair.better, pair.worse) == 0 or max(pair.better, pair.worse) < LEGIBLE
+    ]
 
 
 def _against_best(section: Section) -> dict[str, list[Entry]]:

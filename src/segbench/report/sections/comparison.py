@@ -143,7 +143,8 @@ class Section:
     def best(self) -> list[Entry]:
         """The entries with the best mean, several where they tie; none without a ranking."""
         scored = [] if self.unranked else self.scored
-        return [entry for entry in scored if rounded(entry.mean) == rounded(scored[0].mean)]
+        means = rounded(np.array([entry.mean for entry in scored]))
+        return [entry for entry, mean in zip(scored, means, strict=True) if mean == means[0]]
 
     @property
     def single(self) -> bool:
@@ -162,8 +163,9 @@ class Section:
 
     def pair(self, one: Entry, other: Entry) -> Pair | None:
         """The pair of two entries, whichever is the better."""
-        wanted = {self.entries.index(one), self.entries.index(other)}
-        return next((p for p in self.pairs if {p.better, p.worse} == wanted), None)
+        first, second = self.entries.index(one), self.entries.index(other)
+        wanted = ((first, second), (second, first))
+        return next((p for p in self.pairs if (p.better, p.worse) in wanted), None)
 
 
 @dataclass
