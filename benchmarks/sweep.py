@@ -1,6 +1,6 @@
-"""A sweep of 8 small cells: one after another, and several at once (joblib).
+"""A sweep of 8 small cells: one, two and four at once (joblib), which share the cores.
 
-    python benchmarks/sweep.py [--quick] [--jobs 2]
+    python benchmarks/sweep.py [--quick] [--jobs 1 2 4] [--channels 8]
 
 On a GPU the cells of a packed sweep share it.
 """
@@ -14,7 +14,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import torch
 from made import words
 from rounds import Measured, alternate, publish
 
@@ -35,30 +34,30 @@ def seconds(chosen: list[str], folder: Path, threads: int | None, place: list[in
     return time.perf_counter() - start
 
 
-def measure(chosen: list[str], share: float, rounds: int, jobs: int) -> Measured:
+def measure(chosen: list[str], share: float, rounds: int, jobs: list[int]) -> Measured:
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as temporary:
         folder, place = Path(temporary), [0]
         cell = [*words("dsb2018", folder, share), *chosen]
         seconds([*cell, "seed=0", "trainer=smoke"], folder, None, place)  # prepares the data
         sweep = [*cell, "seed=0,1,2,3,4,5,6,7"]
-        packed = [*sweep, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
-        threads = max(1, cores // jobs)
-        turns = {
-            "one after another": partial(seconds, sweep, folder, None, place),
-            f"{jobs} at once": partial(seconds, packed, folder, threads, place),
-        }
+        turns = {}
+        for count in jobs:
+            packed = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={count}"]
+            threads = None if count == 1 else max(1, cores // count)
+            told = [*sweep, *(packed if count > 1 else ())]
+            turns[f"{count} at once"] = partial(seconds, told, folder, threads, place)
         return Measured("8 cells of 2 epochs", "s", alternate(turns, rounds, warmup=0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny cells, one round")
-    jobs = 4 if torch.cuda.is_available() else len(os.sched_getaffinity(0))
-    parser.add_argument("--jobs", type=int, default=jobs)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--channels", type=int, default=8, help="of the network's first level")
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    small = ["model.base_channels=8", "trainer.max_epochs=2"]
+    small = [f"model.base_channels={chosen.channels}", "trainer.max_epochs=2"]
     if chosen.quick:
         small = ["model.base_channels=4", "model.depth=2", "trainer.max_epochs=1"]
     shares = (0.05, 1) if chosen.quick else (0.3, chosen.rounds)

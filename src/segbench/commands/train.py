@@ -27,11 +27,13 @@ from segbench.commands.run import (
     typed_command,
 )
 from segbench.commands.sweeps.dry_run import print_dry_run
+from segbench.commands.sweeps.packing import say_if_busy
 from segbench.commands.sweeps.planned import Planned, first_state
 from segbench.commands.sweeps.sweep import CELL
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell
 from segbench.errors import ConfigError, DataError
+from segbench.hardware.load import CoreWatch
 from segbench.hardware.parents import end_with_pool, lead
 from segbench.records.checksums import DamagedError, check_whole
 from segbench.records.files import exists
@@ -66,6 +68,7 @@ def main(cfg: DictConfig) -> str | None:
 def _run_alone(cfg: DictConfig, folder: Path) -> None:
     if cfg.get("tune"):
         raise ConfigError("tune: a search needs a sweep, however small; add -m")
+    watch = CoreWatch()
     check_cell(cfg)
     identity = identify(cfg)
     replaced = check_place(folder, cfg, identity)
@@ -84,6 +87,7 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
     source = find_source(cfg, identity)
     for notice in notices(folder, cfg, identity):
         say(f"note: {notice}")
+    say_if_busy(watch, cfg)
     status = _run(cfg, folder, identity, replaced, source, cfg.keep_state is not False)
     if status == "done":  # only the first process of a cell prints
         print_result(read_record(folder), short(folder))

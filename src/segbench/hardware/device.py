@@ -42,6 +42,12 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def computes_on_cpu(accelerator: str | None) -> bool:
+    """Whether a Trainer with this option ``accelerator`` computes on this machine's CPU."""
+    gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return accelerator == "cpu" or (accelerator in ("auto", None) and not gpu)
+
+
 def largest_memory() -> float:
     """Bytes of the machine's main memory or of its largest GPU, whichever has more."""
     main = math.inf

@@ -12,11 +12,13 @@ from omegaconf import DictConfig
 from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
+from segbench.commands.sweeps.packing import say_if_busy
 from segbench.commands.sweeps.planned import Planned
 from segbench.commands.sweeps.planning import plan
 from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.composing import CheckedLoader
 from segbench.errors import SegbenchError
+from segbench.hardware.load import CoreWatch
 from segbench.records.cells import read_cell
 from segbench.records.files import exists
 from segbench.records.locks import is_locked
@@ -41,10 +43,13 @@ def run_sweep(
     Raises:
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
+    watch = CoreWatch()
     cells = plan(config, grid, loader)
     if IS_DRY.get():
         print_dry_run(cells)
         return
+    if _missing(cells) and "Basic" in str(config.hydra.launcher.get("_target_")):
+        say_if_busy(watch, config)
     with Board(cells):
         run_all(cells, launch)
     finish(cells)
