@@ -6,8 +6,9 @@ import sys
 from difflib import get_close_matches
 from importlib import import_module
 
-from segbench.commands.help import COMMANDS, help_of
-from segbench.config.own_packages import protect_children, search_current_folder
+from segbench.commands.help import COMMANDS, PLACES, help_of
+from segbench.config.own_packages import apply_settings, protect_children, search_current_folder
+from segbench.errors import SegbenchError
 from segbench.hardware.parents import end_with_leader
 from segbench.text.screen import prepare_streams, say
 from segbench.text.streams import lasting_streams
@@ -32,6 +33,11 @@ def _main(arguments: list[str]) -> int:
         bool(arguments) and not arguments[0].startswith(("-", "+", "~")) and "=" not in arguments[0]
     )
     command = arguments.pop(0) if named else "train"
+    try:
+        arguments = apply_settings(arguments)
+    except SegbenchError as error:
+        say(f"error: {error}", sys.stderr)
+        return 2
     if {"--help", "-h"} & set(arguments) and command in COMMANDS:
         say(help_of(command, arguments), keep="\n")
         return 0
@@ -45,7 +51,8 @@ def _main(arguments: list[str]) -> int:
     from segbench.commands.run import run_command
 
     resumes = command == "train"
-    return run_command(import_module(f"segbench.commands.{command}").main, arguments, resumes)
+    module = import_module(f"segbench.commands.{PLACES.get(command, command)}")
+    return run_command(module.main, arguments, resumes)
 
 
 def _prepare_environment() -> None:

@@ -12,12 +12,24 @@ COMMANDS = {
     "status": "how far a sweep is that runs elsewhere, or was stopped",
     "clean": "remove failed cells, weights and prepared images that a sweep can do without",
     "plan": "how many seeds and images find a difference, from a finished sweep",
+    "init": "look at a folder of pictures, and write the YAML file that reads it",
+    "new": "write a working beginning of your own network, loss, data set or experiment",
     "check": "read a data set once and list its faults; draw augmented samples",
     "evaluate": "score a finished cell's weights on its test part, or on other data",
     "score": "score masks that any tool predicted, for the table of a comparison",
     "predict": "predict masks of your own pictures with a finished cell's weights",
     "list": "list models, losses, data, scores, or the options of another config group",
     "export": "write a finished cell's network as one file, ONNX or torch.export",
+    "schema": "print a JSON schema, with which editors complete your YAML files",
+    "completion": "print the script with which bash or zsh completes commands and options",
+}
+PLACES = {name: f"starting.{name}" for name in ("init", "new", "schema", "completion")}
+USAGES = {  # of the commands without a YAML file
+    "list": "list [models|losses|data|scores|…]",
+    "new": "new network|loss|data|experiment NAME",
+    "init": "init FOLDER [NAME]",
+    "schema": "schema [model|loss|data|…]",
+    "completion": "completion bash|zsh",
 }
 EXAMPLES = """\
   python -m segbench model=unet loss=dice data.size=96         one cell on generated images
@@ -44,8 +56,8 @@ def help_of(command: str, arguments: list[str]) -> str:
     extra = config_dir(arguments)
     if command in OF_A_CELL:
         return help_page(extra)
-    if command == "list":
-        return f"{COMMANDS[command]}\n\npython -m segbench list [models|losses|data|scores|…]"
+    if command in USAGES:
+        return f"{COMMANDS[command]}\n\npython -m segbench {USAGES[command]}"
     text = (CONF / f"{command}.yaml").read_text(encoding="utf-8")
     options = list(_options(text))
     width = max(len(name) for name, _ in options) + 2

@@ -1,0 +1,1 @@
+"""The commands of the first steps: new, init, schema, completion."""
