@@ -15,7 +15,7 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
-from segbench.commands.run import IS_DRY
+from segbench.commands.run import IS_DRY, note_cell
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
 from segbench.commands.sweeps.planned import Planned, first_state
@@ -81,6 +81,7 @@ def plan(config: DictConfig, grid: list[list[str]], load: Load) -> list[Planned]
         cfg = load(config, overrides)
         folder = _enter(cfg)
         check_cell(cfg)
+        note_cell(folder.absolute(), cfg)
         identity = identify(cfg)
         check_place(folder, cfg, identity)
         try_parts(cfg)
