@@ -34,6 +34,8 @@ def borrowed_process() -> Iterator[None]:
 def _environment() -> Iterator[None]:
     before = dict(os.environ)
     os.environ.update(_SPINNING | before | _ENVIRONMENT)
+    if not sys.stdout.isatty():  # Jupyter asks for colours so, which rich takes for a terminal
+        os.environ.pop("FORCE_COLOR", None)
     try:
         yield
     finally:
