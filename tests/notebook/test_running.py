@@ -13,12 +13,15 @@ import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from lightning import LightningModule, Trainer
 from omegaconf import OmegaConf
 from tiny import TINY, only_cell
 
 import segbench as api
+from segbench.callbacks.life import EpochLines
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError, SegbenchError
+from segbench.records.cells import read_cell
 from segbench.records.locks import alone_in
 from segbench.records.record import write_record
 
@@ -111,6 +114,30 @@ def test_a_cell_that_runs_elsewhere_is_not_run_twice(here: Path) -> None:
     (folder / "run.json").unlink()
     with alone_in(folder), pytest.raises(SegbenchError, match="another process"):
         api.run(SMALL)
+
+
+def test_an_interrupted_cell_resumes_to_the_same_numbers(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = api.run([*SMALL, "name=whole"])
+    original = EpochLines.on_train_epoch_start
+
+    def interrupt(self: EpochLines, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+        original(self, trainer, module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLines, "on_train_epoch_start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            api.run([*SMALL, "name=cut"])
+    cut = read_cell(here / "outputs/cut" / whole.name)
+    assert cut.status == "interrupted"
+    capsys.readouterr()
+    resumed = api.run([*SMALL, "name=cut"])
+    assert "epoch 1/2" not in capsys.readouterr().out
+    assert resumed.averages == whole.averages
+    pd.testing.assert_frame_equal(resumed.curves, whole.curves)
 
 
 def test_own_configs_are_found(here: Path) -> None:
