@@ -42,7 +42,8 @@ LAYERS: dict[str, set[str]] = {
     "inference": STORED | {"hardware", "callbacks", "config", "data", "cell", "losses"},
     "report": STORED,
     "commands": STORED | {"hardware", "config", "data", "cell", "inference", "report"},
-    "__init__": {"inference"},
+    "notebook": STORED | {"config", "report", "commands"},
+    "__init__": {"inference", "notebook", "records"},
     "__main__": STORED | {"hardware", "config", "commands"},
 }
 INSIDE = {  # the folders of data, models and report
@@ -70,7 +71,7 @@ INSIDE = {  # the folders of data, models and report
     "report.tables": {"report.statistics", "report.sections", "report.compare"},
     "report.page": {"report.sections", "report.compare", "report.figures", "report.tables"},
 }
-KNOW_HYDRA = {"__main__", "commands", "config", "cell", "inference"}
+KNOW_HYDRA = {"__main__", "commands", "config", "cell", "inference", "notebook"}
 LARGEST = 15
 
 

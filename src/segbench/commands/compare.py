@@ -29,8 +29,7 @@ def main(cfg: DictConfig) -> None:
     """Compare the cells under the names that ``cfg`` lists, or the values in a table."""
     from segbench.report.compare.gate import judge, parse_gate  # SciPy takes a second to import
 
-    missing, margin = check_missing(cfg.missing), _check_margin(cfg.margin)
-    _check_unit(cfg)
+    missing, margin = _checked(cfg)
     gate = None if cfg.gate is None else parse_gate(str(cfg.gate))
     if cfg.input:
         from segbench.report.plain import compare_table
@@ -52,15 +51,15 @@ def main(cfg: DictConfig) -> None:
     elif cfg.records is not None:
         folders = [user_path(path) for path in listed_option(cfg.records)]
         names = [as_folder_name(folder.resolve().name, "records") for folder in folders]
-        comparison = _compare(find_cells(folders), names, cfg, missing, margin)
-        command = f"records={shlex.quote(_as_option([str(each) for each in folders]))}"
+        comparison = compare_folders(folders, names, cfg)
+        command = ""
     else:
         names = [as_folder_name(name) for name in listed_option(cfg.name)]
         as_folder_name(joined(names))  # the name of the report's folder
-        cells = find_cells([OUTPUTS / name for name in names])
-        comparison = _compare(cells, names, cfg, missing, margin)
+        comparison = compare_folders([OUTPUTS / name for name in names], names, cfg)
         command = f"name={shlex.quote(_as_option(names))}"
-    comparison.command = f"python -m segbench compare {command}{_options(cfg)}"
+    if command:  # else it names the folders
+        comparison.command = f"python -m segbench compare {command}{_options(cfg)}"
     _write(comparison, OUTPUTS / joined(names) / "report")
     code = 1 if say_damaged(comparison) else 0
     if gate is not None:
@@ -108,18 +107,30 @@ def _check_margin(margin: object) -> float | None:
     )
 
 
-def _compare(
-    cells: Sequence[Cell],
-    names: list[str],
-    cfg: DictConfig,
-    missing: Missing,
-    margin: float | None,
-) -> Comparison:
+def _checked(cfg: DictConfig) -> tuple[Missing, float | None]:
+    """The options ``missing`` and ``margin``; the others that need a check are checked."""
+    _check_unit(cfg)
+    return check_missing(cfg.missing), _check_margin(cfg.margin)
+
+
+def compare_folders(folders: Sequence[Path], names: list[str], cfg: DictConfig) -> Comparison:
+    """Compare the cells in folders, and write nothing.
+
+    Args:
+        folders: of cells, or folders of such folders.
+        names: the names of the folders, for the report's head.
+        cfg: the options of ``compare``.
+
+    Raises:
+        ConfigError: an option is wrong, or no cell has the score.
+        SegbenchError: a folder does not exist or holds no cell.
+    """
     from segbench.report.compare.build import compare_cells  # SciPy takes a second to import
 
+    missing, margin = _checked(cfg)
     rows, columns = (listed_option(cfg[key]) if cfg[key] else None for key in ("rows", "columns"))
-    return compare_cells(
-        cells,
+    comparison = compare_cells(
+        find_cells(folders),
         names,
         listed_option(cfg.score),
         rows,
@@ -129,6 +140,9 @@ def _compare(
         by=None if cfg.by is None else str(cfg.by),
         unit=cfg.unit,
     )
+    records = shlex.quote(_as_option([str(each) for each in folders]))
+    comparison.command = f"python -m segbench compare records={records}{_options(cfg)}"
+    return comparison
 
 
 def _as_option(values: list[str]) -> str:

@@ -23,7 +23,7 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segbench.config.composing import checked_composition
@@ -51,6 +51,8 @@ IS_DRY: ContextVar[bool] = ContextVar("IS_DRY", default=False)  # of the command
 search_current_folder()  # here too, as processes of launchers and loaders import this module
 # of the job that `run_command` runs; None in the processes of a launcher
 _FAILURES: ContextVar[list[Exception] | None] = ContextVar("_FAILURES", default=None)
+# the folders of the cells of a call from Python; None of a command
+CELLS: ContextVar[list[Path] | None] = ContextVar("CELLS", default=None)
 T = TypeVar("T")
 
 
@@ -76,6 +78,26 @@ def _keep(error: Exception) -> None:
     """
     if (failures := _FAILURES.get()) is not None:
         failures.append(error)
+
+
+def note_cell(folder: Path, cfg: DictConfig) -> None:
+    """Keep the folder of a cell that was asked for by a call from Python.
+
+    Raises:
+        ConfigError: the cell takes several processes, which start with a command line.
+    """
+    if (folders := CELLS.get()) is None:
+        return
+    devices, strategy = cfg.trainer.devices, cfg.trainer.get("strategy") or "auto"
+    one = len(devices) == 1 if isinstance(devices, ListConfig) else str(devices) == "1"
+    if not one or strategy not in ("auto", "single_device"):
+        raise ConfigError(
+            f"trainer.devices={devices}, trainer.strategy={strategy}: each device takes a process "
+            "with the same command line, which a call from Python lacks; run it in a terminal, as "
+            "python -m segbench …"
+        )
+    if not cfg.get("trial"):  # trials of a search only lead to its winners
+        folders.append(folder)
 
 
 def typed_command(*words: str) -> str:
@@ -108,10 +130,35 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     dry = DRY_RUN in arguments and resumes
     arguments = [each for each in arguments if not (dry and each == DRY_RUN)]
     debug = "debug=true" in [argument.lower() for argument in arguments]
+    try:
+        failures = errors_of(main, arguments, dry)
+    except KeyboardInterrupt:
+        next_time = "resumes after the last complete epoch" if resumes else "starts again"
+        say(f"interrupted; the same command {next_time}", sys.stderr)
+        return INTERRUPTED
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILURE
+    codes = [_report(error, arguments, debug) for error in failures]
+    return codes[0] if codes else 0
+
+
+def errors_of(
+    main: Callable[[], object], arguments: list[str], dry: bool = False
+) -> list[Exception]:
+    """Run a ``@hydra.main`` function; its errors are returned and not reported.
+
+    Args:
+        main: the function.
+        arguments: the command-line arguments after the command's name.
+        dry: whether cells are listed and not run.
+
+    Raises:
+        KeyboardInterrupt: from the keyboard.
+        SystemExit: the command ended with an exit code.
+    """
     for flag in (each.partition("=")[0] for each in arguments if each.startswith("-")):
         if flag not in FLAGS:
-            unknown = ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")
-            return _report(unknown, arguments, debug)
+            return [ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")]
     sys.argv = ["segbench", *_flags_first(arguments)]
     register_resolvers()
     silence_hydra()
@@ -121,19 +168,12 @@ def run_command(main: Callable[[], object], arguments: list[str], resumes: bool 
     try:
         with checked_composition():
             main()
-    except KeyboardInterrupt:
-        next_time = "resumes after the last complete epoch" if resumes else "starts again"
-        say(f"interrupted; the same command {next_time}", sys.stderr)
-        return INTERRUPTED
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else FAILURE
     except Exception as error:
         failures.append(error)
     finally:
         _FAILURES.reset(before)
         IS_DRY.reset(was_dry)
-    codes = [_report(error, arguments, debug) for error in failures]
-    return codes[0] if codes else 0
+    return failures
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
@@ -148,7 +188,7 @@ def _flags_first(arguments: list[str]) -> list[str]:
 
 
 def _report(error: Exception, arguments: list[str], debug: bool) -> int:
-    error = _own_error(error)
+    error = own_error(error)
     line, code = explain(error, arguments)
     trace = "".join(traceback.format_exception(error))
     if debug:
@@ -161,7 +201,7 @@ def _report(error: Exception, arguments: list[str], debug: bool) -> int:
     return code
 
 
-def _own_error(error: Exception) -> Exception:
+def own_error(error: Exception) -> Exception:
     """The segbench error that caused an OmegaConf error, if there is one; else the error itself."""
     cause: BaseException | None = error
     while isinstance(cause, OmegaConfBaseException):

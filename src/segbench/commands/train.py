@@ -22,6 +22,7 @@ from segbench.cell.trial import try_parts
 from segbench.commands.run import (
     IS_DRY,
     collects_failures,
+    note_cell,
     one_line,
     silence_hydra,
     typed_command,
@@ -70,6 +71,7 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
         raise ConfigError("tune: a search needs a sweep, however small; add -m")
     watch = CoreWatch()
     check_cell(cfg)
+    note_cell(folder, cfg)
     identity = identify(cfg)
     replaced = check_place(folder, cfg, identity)
     if IS_DRY.get():

@@ -37,8 +37,7 @@ class Settings:
         return (
             "# Read by segbench commands that are typed in this folder.\n"
             f"packages = [{listed}] # Python packages here, whose classes YAML files may name\n"
-            f'config_dir = "{self.config_dir}" # your own YAML files: {self.config_dir}/model/net.yaml '
-            "is model=net\n"
+            f'config_dir = "{self.config_dir}" # the folder of your own YAML files\n'
         )
 
 

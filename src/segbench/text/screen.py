@@ -55,5 +55,7 @@ def console(file: TextIO | None = None, **options: Any) -> Console:
         options: further options of `rich.console.Console`.
     """
     stream = sys.stdout if file is None else file
+    # in a notebook rich would show HTML below the cell, whatever the stream
     plain: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+    plain["force_jupyter"] = False
     return _PlainConsole(file=stream, **plain, **options)

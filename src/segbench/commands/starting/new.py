@@ -1,4 +1,4 @@
-"""``segbench new``: writes a working, tested beginning of an own network, loss, data set, …"""
+"""``segbench new``: writes a working, tested beginning of an own network, loss or data set."""
 
 import keyword
 import re
@@ -18,6 +18,14 @@ NEXT = {
     "data": "segbench check data={name}",
     "experiment": "segbench -m --dry-run experiment={name}",
 }
+CONFTEST = '''\
+"""Lets pytest find the packages in this folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+'''
 DEFAULT = Settings(("mylab",), "mine")
 
 
@@ -99,10 +107,7 @@ def _beside(settings: Settings, needed: Settings) -> dict[Path, str]:
     if told != settings:
         found[Path(SETTINGS)] = told.text
     if not Path("conftest.py").exists() and packages:
-        found[Path("conftest.py")] = (
-            '"""Lets pytest find the packages in this folder."""\n\nimport sys\nfrom pathlib import '
-            "Path\n\nsys.path.insert(0, str(Path(__file__).parent))\n"
-        )
+        found[Path("conftest.py")] = CONFTEST
     return found
 
 

@@ -235,8 +235,8 @@ import sys
 
 
 def test_its_cells_can_be_planned():
-    words = ["-m", "--dry-run", "experiment=@name@"]
-    done = subprocess.run([sys.executable, "-m", "segbench", *words], capture_output=True, text=True)
+    command = [sys.executable, "-m", "segbench", "-m", "--dry-run", "experiment=@name@"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "12 cells" in done.stdout
 ''',

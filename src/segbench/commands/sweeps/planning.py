@@ -19,6 +19,7 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place, earlier_folders
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
+from segbench.commands.run import note_cell
 from segbench.commands.sweeps.planned import Planned, first_state
 from segbench.config.composing import CheckedLoader
 from segbench.config.families import permitted_in_configs
@@ -95,6 +96,7 @@ def _checked(cfg: DictConfig, overrides: list[str], notes: Notes) -> Planned:
 def _planned(
     cfg: DictConfig, folder: Path, subdir: str, overrides: list[str], state: str, reason: str
 ) -> Planned:
+    note_cell(folder.absolute(), cfg)
     # the planned folder, so that the cell that runs is the planned one
     fixed = f"hydra.sweep.subdir='{subdir}'"
     epochs = cfg.trainer.get("max_epochs") or 0

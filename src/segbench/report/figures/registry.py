@@ -1,7 +1,10 @@
 """The kinds of figures of a comparison, with titles and captions, and writing them as files."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segbench.report.figures.across_figures import (
     RANKS_CAPTION,
@@ -22,6 +25,9 @@ from segbench.report.figures.track import Track, no_progress
 from segbench.report.figures.tuning_figures import tuning
 from segbench.report.sections.comparison import Comparison, Section, score_title
 from segbench.report.sections.image_scores import has_images
+
+if TYPE_CHECKING:
+    from matplotlib import figure as matplotlib_figure
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,17 @@ LEGIBLE = 40  # the most entries of a figure, the best ones
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A figure of a comparison that is drawn when asked; ``draw`` gives None without content."""
+
+    name: str  # such as "boxes", or "boxes-dice" of another score
+    stem: str  # the name with that of the data set, which no two have in common
+    title: str
+    caption: str
+    draw: "Callable[[], matplotlib_figure.Figure | None]"
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A figure that has been written."""
 
@@ -162,16 +179,26 @@ def write_across(comparison: Comparison, folder: Path) -> list[Drawn]:
     They are the critical-difference diagram, where the data sets are enough for a test, and the
     score against severity, where images were made worse.
     """
-    found = []
-    for name, title, caption, draw in (
-        ("across", RANKS_TITLE, RANKS_CAPTION, critical_differences),
-        ("severity", SEVERITY_TITLE, SEVERITY_CAPTION, severities),
-    ):
-        figure = draw(comparison)
-        if figure is not None:
-            files = (folder / f"{name}.svg", folder / f"{name}.png")
-            found.append(Drawn(title, caption, write_figure(figure, *files), files))
-    return found
+    return [drawn for each in across_drawings(comparison) if (drawn := _written(each, folder))]
+
+
+def across_drawings(comparison: Comparison) -> list[Drawing]:
+    """The figures over all sections, not drawn yet."""
+    return [
+        Drawing(name, name, title, caption, partial(draw, comparison))
+        for name, title, caption, draw in (
+            ("across", RANKS_TITLE, RANKS_CAPTION, critical_differences),
+            ("severity", SEVERITY_TITLE, SEVERITY_CAPTION, severities),
+        )
+    ]
+
+
+def _written(drawing: Drawing, folder: Path) -> Drawn | None:
+    figure = drawing.draw()
+    if figure is None:
+        return None
+    files = (folder / f"{drawing.stem}.svg", folder / f"{drawing.stem}.png")
+    return Drawn(drawing.title, drawing.caption, write_figure(figure, *files), files)
 
 
 def drawn_sections(comparison: Comparison) -> list[Section]:
@@ -181,22 +208,25 @@ def drawn_sections(comparison: Comparison) -> list[Section]:
 
 
 def _write_section(section: Section, comparison: Comparison, folder: Path) -> dict[str, Drawn]:
-    found = {}
+    written = {each.name: _written(each, folder) for each in drawings(section, comparison)}
+    return {name: drawn for name, drawn in written.items() if drawn}
+
+
+def drawings(section: Section, comparison: Comparison) -> Iterator[Drawing]:
+    """The figures of a section, not drawn yet; pictures of images are not among them."""
     for kind in FIGURES:
         for score, part in _by_score(kind, section, comparison).items():
-            best = best_of(part, LEGIBLE)
-            figure = kind.draw and kind.draw(best, replace(comparison, score=score))
-            if figure is None:
+            if kind.draw is None:
                 continue
+            best = best_of(part, LEGIBLE)
             left = len(part.scored) - len(best.scored)
             rest = f" The best {LEGIBLE} of {len(part.scored)} entries." if left else ""
             name = kind.name if part is section else f"{kind.name}-{score.replace('/', '-')}"
-            stem = file_stem(name, section, comparison)
-            files = (folder / f"{stem}.svg", folder / f"{stem}.png")
             several = kind.for_each_score and section.others
             title = f"{kind.title}: {score_title(score)}" if several else kind.title
-            found[name] = Drawn(title, kind.caption + rest, write_figure(figure, *files), files)
-    return found
+            draw = partial(kind.draw, best, replace(comparison, score=score))
+            stem = file_stem(name, section, comparison)
+            yield Drawing(name, stem, title, kind.caption + rest, draw)
 
 
 def best_of(section: Section, most: int) -> Section:
