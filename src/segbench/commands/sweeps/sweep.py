@@ -18,7 +18,7 @@ from segbench.cell.trial import try_parts
 from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
-from segbench.commands.sweeps.planned import Planned, first_state
+from segbench.commands.sweeps.planned import ELSEWHERE, Planned, first_state
 from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.identity import identify
 from segbench.config.registry import check_cell
@@ -134,7 +134,7 @@ def run_all(cells: list[Planned], launch: Launch) -> None:
     """
     while missing := _missing(cells):
         error = _launch(missing, launch)
-        begun = [cell for cell in missing if cell.state == "waiting" and cell.was_running]
+        begun = [cell for cell in missing if (cell.state, cell.recorded) == ("waiting", "running")]
         for cell in begun if error else []:
             if _launch([cell], launch) and cell.state == "waiting":
                 cell.record_killed()
@@ -143,22 +143,30 @@ def run_all(cells: list[Planned], launch: Launch) -> None:
 
 
 def _missing(cells: list[Planned]) -> list[Planned]:
-    """The cells to run, including those that another process has abandoned meanwhile."""
+    """The cells to run, including those that another process has abandoned meanwhile.
+
+    The board may have seen a cell run that a launcher left behind; no such cell may be forgotten.
+    """
     for cell in cells:
-        if cell.state == "elsewhere" and not is_locked(cell.folder):
-            cell.settle()
+        if cell.state in ("elsewhere", "running"):
+            if is_locked(cell.folder):
+                cell.state, cell.reason = "elsewhere", ELSEWHERE
+            else:
+                cell.settle()
     return [cell for cell in cells if cell.state == "waiting"]
 
 
 def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
     """Launch cells and settle their states; returns the error of the launcher itself, if any."""
     reasons: list[str | None] = [None] * len(cells)
+    is_cut = False
     try:
         with end_vain_wait([cell.folder for cell in cells]):
             results = launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
         reasons = [result.return_value for result in results]
         return None
     except Exception as error:
+        is_cut = _end_ray()
         while any(
             is_locked(cell.folder) for cell in cells
         ):  # processes that the launcher left running
@@ -167,6 +175,19 @@ def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
     finally:
         for cell, reason in zip(cells, reasons, strict=True):
             cell.settle_launched(reason)
+            if is_cut and cell.recorded == "interrupted":
+                cell.state, cell.reason = "waiting", ""
+
+
+def _end_ray() -> bool:
+    """End a local Ray, or leave a cluster, and the cells that it runs; whether there was one.
+
+    Otherwise it would go on with the other cells of a launch that failed.
+    """
+    if "ray" not in sys.modules:
+        return False
+    sys.modules["ray"].shutdown()
+    return True
 
 
 def finish(cells: list[Planned]) -> None:
