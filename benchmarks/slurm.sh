@@ -96,7 +96,7 @@ equal() {  # equal FOLDER FOLDER: the scores and losses of all cells are equal
     done
     count=$((count + 1))
   done
-  different=$(md5sum "$scratch/$2"/outputs/default/*/scores.csv | cut -d ' ' -f 1 | sort -u | wc -l)
+  different=$(md5sum "$scratch/$2"/outputs/default/*/curves.csv | cut -d ' ' -f 1 | sort -u | wc -l)
   [ "$different" = "$count" ] || { echo "only $different of $count cells differ"; return 1; }
   echo "equal scores and curves of $count cells: $1 and $2"
 }
@@ -108,8 +108,8 @@ begun() { compgen -G "$scratch/$1/outputs/default/*/checkpoints/last.ckpt" > /de
 
 if runs 1; then
 echo "== 1. an array of four cells"
-sweep plain $small trainer.max_epochs=20 loss=dice,bce seed=0,1 > "$scratch/plain.log"
-sweep array $small trainer.max_epochs=20 loss=dice,bce seed=0,1 $slurm > "$scratch/array.log" 2>&1 ||
+sweep plain $small trainer.max_epochs=10 loss=dice,bce seed=0,1 > "$scratch/plain.log"
+sweep array $small trainer.max_epochs=10 loss=dice,bce seed=0,1 $slurm > "$scratch/array.log" 2>&1 ||
   { cat "$scratch/array.log"; exit 1; }
 grep -E "^note: this SLURM|4 cells|: done" "$scratch/array.log"
 ! grep -E "srun|WARNING|sacct error" "$scratch/array.log" || exit 1
