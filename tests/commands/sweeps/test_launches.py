@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from segbench.commands.sweeps.planned import ELSEWHERE, Planned
 from segbench.commands.sweeps.sweep import _missing, run_all
+from segbench.errors import SegbenchError
 from segbench.records.record import write_record
 
 CELL = {"choices": {}, "seed": 0, "error": None}
@@ -50,6 +51,14 @@ def test_when_ray_loses_a_process_the_killed_cell_is_resumed_alone_and_then_the_
     assert launched == ["abc", "a", "bc"]
     assert [cell.state for cell in cells] == ["done"] * 3
     assert ended == [1]
+
+
+def test_a_launcher_whose_cells_leave_no_record_is_not_asked_for_ever(tmp_path: Path) -> None:
+    def launch(jobs: Sequence[Sequence[str]], initial_job_idx: int) -> list[SimpleNamespace]:
+        return [SimpleNamespace(return_value=None) for _ in jobs]
+
+    with pytest.raises(SegbenchError, match="no cell has left a record here"):
+        run_all(planned(tmp_path, "ab"), launch)
 
 
 def test_an_interrupted_cell_of_any_other_launcher_has_failed(tmp_path: Path) -> None:

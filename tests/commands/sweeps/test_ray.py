@@ -71,21 +71,25 @@ def first_with_an_epoch(folder: Path, process: subprocess.Popen[str]) -> Path:
 
 
 @pytest.fixture
-def cluster(quick: None) -> Iterator[None]:
-    """A running Ray, which `address=auto` finds."""
+def cluster(quick: None, tmp_path: Path) -> Iterator[Path]:
+    """A running Ray, which `address=auto` finds; its working folder."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ("--head", "--block", "--num-cpus=2", "--include-dashboard=false", f"--port={port}")
     command = [sys.executable, "-u", "-m", "ray.scripts.scripts", "start", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert process.stdout is not None
     try:
         said = []
         while not any("Ray runtime started" in line for line in said):
             said.append(process.stdout.readline())
             assert said[-1], said
-        yield
+        yield folder
     finally:
         process.terminate()
         process.communicate(timeout=60)
@@ -108,9 +112,11 @@ def test_a_sweep_on_two_workers_outlives_one_of_them(start: Start, tmp_path: Pat
     assert len(set(numbers)) == 6
 
 
-@pytest.mark.usefixtures("cluster")
-def test_a_running_cluster_is_joined(start: Start, tmp_path: Path) -> None:
+def test_a_running_cluster_works_in_the_folder_of_the_sweep(
+    start: Start, cluster: Path, tmp_path: Path
+) -> None:
     words = ("-m", *TINY, "loss=dice,bce", "hydra/launcher=ray", f"{INIT}.address=auto")
     assert start(tmp_path / "ray", *words).wait(400) == 0, (tmp_path / "ray" / "said").read_text()
     assert "Connecting to existing Ray cluster" in (tmp_path / "ray" / "said").read_text()
     assert [read_record(cell)["status"] for cell in cells(tmp_path / "ray")] == ["done"] * 2
+    assert list(cluster.iterdir()) == []

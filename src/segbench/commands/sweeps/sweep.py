@@ -31,6 +31,10 @@ from segbench.text.screen import say
 
 Load = Callable[[DictConfig, list[str]], DictConfig]
 Launch = Callable[..., Sequence[Any]]
+NOTHING = (
+    "it ended, but no cell has left a record here; its processes have to work in this folder, on a "
+    "file system that all machines share"
+)
 CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
 
 
@@ -138,8 +142,8 @@ def run_all(cells: list[Planned], launch: Launch) -> None:
         for cell in begun if error else []:
             if _launch([cell], launch) and cell.state == "waiting":
                 cell.record_killed()
-        if error and all(cell.state == "waiting" for cell in missing):
-            raise SegbenchError(f"hydra/launcher: {error}") from error
+        if all(cell.state == "waiting" for cell in missing):
+            raise SegbenchError(f"hydra/launcher: {error or NOTHING}") from error
 
 
 def _missing(cells: list[Planned]) -> list[Planned]:
