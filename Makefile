@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test bench lint format studies tensorboard clean
+.PHONY: demo test test-ray bench lint format studies tensorboard clean
 
 demo: .venv/.installed
 	$(BIN)/python -m segbench -m name=demo model=unet_compact,segnet model.base_channels=8 \
@@ -15,6 +15,10 @@ demo: .venv/.installed
 
 test: .venv/.dev
 	$(BIN)/python -m pytest
+
+# Sweeps on a real Ray, which is not in the dev extra: it takes 400 MB, and older versions of others.
+test-ray: .venv/.ray
+	SEGBENCH_REQUIRE=ray $(BIN)/python -m pytest --numprocesses 0 tests/commands/sweeps/test_ray.py
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks
@@ -48,6 +52,11 @@ tensorboard: .venv/.installed
 .venv/.dev: .venv/.installed
 	@echo "installing what tests and lint need"
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/.ray: .venv/.dev
+	@echo "installing Ray (400 MB)"
+	$(PIP) --editable '.[dev,ray]'
 	@touch $@
 
 clean:

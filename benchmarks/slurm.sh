@@ -3,6 +3,8 @@
 #
 #     sudo benchmarks/slurm.sh [PART …]       (Debian or Ubuntu; from a checkout with .venv)
 #
+# Without PART it runs 1, 2 and 3. PYTHON= takes another interpreter than that of .venv.
+#
 # Installs slurm-wlm and munge where they are missing, starts munged, slurmctld and two slurmd under
 # two names in a scratch folder, without accounting (no sacct), and stops them at the end. It runs
 #   1. a sweep of four cells as an array, whose scores must equal those of a sweep without SLURM;
@@ -16,16 +18,23 @@ cd "$(dirname "$0")/.."
 root=$PWD
 parts=" ${*:-1 2 3} "
 runs() { [[ $parts == *" $1 "* ]]; }
-python=$root/.venv/bin/python
+python=${PYTHON:-$root/.venv/bin/python}
 scratch=$(mktemp -d)
 host=$(hostname -s)
 [ "$(id -u)" = 0 ] || { echo "slurm.sh: needs root, to install and start SLURM"; exit 2; }
-command -v slurmctld munged slurmd > /dev/null ||
+for program in sbatch slurmctld slurmd munged; do
+  command -v "$program" > /dev/null && continue
   apt-get install --yes --no-install-recommends slurm-wlm munge > "$scratch/apt.log"
+  break
+done
 
+is_running() { [[ $(ps --no-headers -o stat= -p "$1") == [!Z]* ]]; }  # and no mere zombie
 stop() {
-  for file in "$scratch"/*.pid; do [ -f "$file" ] && kill "$(cat "$file")"; done
-  [ "${munged:-}" ] && pkill -x munged
+  [ "${SLURM_CONF:-}" = "$scratch/slurm.conf" ] && scancel --user root || true  # no other SLURM's jobs
+  for file in "$scratch"/*.pid ${munged:-}; do
+    [ -f "$file" ] && pid=$(cat "$file") && kill "$pid" || continue
+    for _ in $(seq 50); do is_running "$pid" || break; sleep 0.2; done
+  done
   [ "${KEEP:-}" ] && echo "kept: $scratch" || rm -rf "$scratch"
 } 2> /dev/null
 trap stop EXIT
@@ -34,7 +43,8 @@ mkdir -p "$scratch/state" "$scratch/spool" /run/munge
 chown munge: /run/munge
 [ -f /etc/munge/munge.key ] || mungekey --create
 chown munge: /etc/munge/munge.key
-pgrep -x munged > /dev/null || { runuser -u munge -- munged --force; munged=started; }
+pgrep -x munged --runstates RSD > /dev/null ||
+  { runuser -u munge -- munged --force; munged=/run/munge/munged.pid; }
 cores=$(nproc)
 cat > "$scratch/slurm.conf" << CONF
 ClusterName=segbench
@@ -77,11 +87,18 @@ sweep() {  # sweep FOLDER WORD…: a sweep in a folder of its own
   mkdir -p "$scratch/$1"
   (cd "$scratch/$1" && shift && $python -m segbench -m "$@")
 }
-equal() {  # equal FOLDER FOLDER: the scores of all cells are equal
-  for file in "$scratch/$2"/outputs/default/*/scores.csv; do
-    cmp "$file" "$scratch/$1/outputs/default/$(basename "$(dirname "$file")")/scores.csv"
+equal() {  # equal FOLDER FOLDER: the scores and losses of all cells are equal
+  local name count=0
+  for cell in "$scratch/$2"/outputs/default/*/checkpoints; do
+    name=$(basename "$(dirname "$cell")")
+    for file in scores.csv curves.csv; do
+      cmp "$scratch/$2/outputs/default/$name/$file" "$scratch/$1/outputs/default/$name/$file"
+    done
+    count=$((count + 1))
   done
-  echo "equal scores: $1 and $2"
+  different=$(md5sum "$scratch/$2"/outputs/default/*/curves.csv | cut -d ' ' -f 1 | sort -u | wc -l)
+  [ "$different" = "$count" ] || { echo "only $different of $count cells differ"; return 1; }
+  echo "equal scores and curves of $count cells: $1 and $2"
 }
 wait_for() {  # wait_for SECONDS COMMAND…: until the command succeeds
   local left=$1; shift
@@ -91,8 +108,11 @@ begun() { compgen -G "$scratch/$1/outputs/default/*/checkpoints/last.ckpt" > /de
 
 if runs 1; then
 echo "== 1. an array of four cells"
-sweep plain $small trainer.max_epochs=3 loss=dice,bce seed=0,1 > "$scratch/plain.log"
-sweep array $small trainer.max_epochs=3 loss=dice,bce seed=0,1 $slurm
+sweep plain $small trainer.max_epochs=10 loss=dice,bce seed=0,1 > "$scratch/plain.log"
+sweep array $small trainer.max_epochs=10 loss=dice,bce seed=0,1 $slurm > "$scratch/array.log" 2>&1 ||
+  { cat "$scratch/array.log"; exit 1; }
+grep -E "^note: this SLURM|4 cells|: done" "$scratch/array.log"
+! grep -E "srun|WARNING|sacct error" "$scratch/array.log" || exit 1
 equal array plain
 fi
 
@@ -127,7 +147,8 @@ fi
 if runs 4; then
   echo "== 4. a time limit of 3 minutes"
   long="$small data.count=400 trainer.max_epochs=260"
-  sweep limited $long seed=0 $slurm hydra.launcher.timeout_min=3 hydra.launcher.signal_delay_s=60
+  sweep limited $long seed=0 $slurm hydra.launcher.timeout_min=3 hydra.launcher.signal_delay_s=60 \
+    > "$scratch/limited.log" 2>&1 || { cat "$scratch/limited.log"; exit 1; }
   grep -h "resuming after epoch" "$scratch"/limited/outputs/default/*/log.txt
   sweep unlimited $long seed=0 > "$scratch/unlimited.log"
   equal limited unlimited

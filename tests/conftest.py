@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from engines import required
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 # Small operations on several threads wait for one another, without end on a shared machine.
 os.environ["OMP_NUM_THREADS"] = "1"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    """A slip in SEGBENCH_REQUIRE is said at once."""
+    required()
 
 
 @pytest.fixture(scope="session", autouse=True)

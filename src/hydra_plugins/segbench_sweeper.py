@@ -19,6 +19,7 @@ class CellSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the unfinished cells of the grid, then compare all of them."""
+        from segbench.commands.sweeps.accounting import ask_sacct_once
         from segbench.commands.sweeps.search import run_search
         from segbench.commands.sweeps.sweep import is_follower, run_sweep
         from segbench.config.composing import CheckedLoader
@@ -38,6 +39,8 @@ class CellSweeper(BasicSweeper):
         searches = {each for job in grid for each in job if each.startswith("tune=")}
         if len(searches) > 1:
             raise ConfigError(f"{', '.join(sorted(searches))}: a sweep has one search; name one")
+        if type(self.launcher).__name__ == "SlurmLauncher":
+            ask_sacct_once()
         run = run_search if self.config.get("tune") else run_sweep
         run(self.config, grid, loader, self.launcher.launch)
 

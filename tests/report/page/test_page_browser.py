@@ -1,5 +1,9 @@
-"""The page in a real browser: Debian's chromium, headless; skipped where there is none."""
+"""The page in a real browser: Debian's chromium, headless; skipped where there is none.
 
+SEGBENCH_REQUIRE=browser makes that a failure.
+"""
+
+import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -7,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import lacks
 from made_cells import made_comparison
 
 from segbench.report.page.page import Figure, write_page
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.select import Select  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+if not importlib.util.find_spec("selenium"):
+    lacks("browser", "selenium is not installed")
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -55,7 +62,7 @@ Driver = Any
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser or not shutil.which("chromedriver"):
-        pytest.skip("no chromium with its chromedriver here")
+        lacks("browser", "no chromium with its chromedriver here")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):

@@ -105,9 +105,9 @@ class Planned:
             self.state, self.reason = "failed", reason or self.reason
 
     @property
-    def was_running(self) -> bool:
-        """Whether the cell's record says that it runs, though its process may have ended."""
-        return read_cell(self.folder).record.get("status") == "running"
+    def recorded(self) -> str | None:
+        """The status in the cell's record: "running" also where its process has been killed."""
+        return read_cell(self.folder).record.get("status")
 
     def record_killed(self) -> None:
         """Record that the cell's process was killed."""

@@ -13,7 +13,7 @@ from segbench.commands.run import IS_DRY
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
 from segbench.commands.sweeps.packing import say_if_busy
-from segbench.commands.sweeps.planned import Planned
+from segbench.commands.sweeps.planned import ELSEWHERE, Planned
 from segbench.commands.sweeps.planning import plan
 from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.composing import CheckedLoader
@@ -26,6 +26,10 @@ from segbench.records.record import RUN
 from segbench.text.screen import say
 
 Launch = Callable[..., Sequence[Any]]
+NOTHING = (
+    "it ended, but no cell has left a record here; its processes have to work in this folder, on a "
+    "file system that all machines share"
+)
 CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
 
 
@@ -71,31 +75,39 @@ def run_all(cells: list[Planned], launch: Launch) -> None:
     """
     while missing := _missing(cells):
         error = _launch(missing, launch)
-        begun = [cell for cell in missing if cell.state == "waiting" and cell.was_running]
+        begun = [cell for cell in missing if (cell.state, cell.recorded) == ("waiting", "running")]
         for cell in begun if error else []:
             if _launch([cell], launch) and cell.state == "waiting":
                 cell.record_killed()
-        if error and all(cell.state == "waiting" for cell in missing):
-            raise SegbenchError(f"hydra/launcher: {error}") from error
+        if all(cell.state == "waiting" for cell in missing):
+            raise SegbenchError(f"hydra/launcher: {error or NOTHING}") from error
 
 
 def _missing(cells: list[Planned]) -> list[Planned]:
-    """The cells to run, including those that another process has abandoned meanwhile."""
+    """The cells to run, including those that another process has abandoned meanwhile.
+
+    The board may have seen a cell run that a launcher left behind; no such cell may be forgotten.
+    """
     for cell in cells:
-        if cell.state == "elsewhere" and not is_locked(cell.folder):
-            cell.settle()
+        if cell.state in ("elsewhere", "running"):
+            if is_locked(cell.folder):
+                cell.state, cell.reason = "elsewhere", ELSEWHERE
+            else:
+                cell.settle()
     return [cell for cell in cells if cell.state == "waiting"]
 
 
 def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
     """Launch cells and settle their states; returns the error of the launcher itself, if any."""
     reasons: list[str | None] = [None] * len(cells)
+    is_cut = False
     try:
         with end_vain_wait([cell.folder for cell in cells]):
             results = launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
         reasons = [result.return_value for result in results]
         return None
     except Exception as error:
+        is_cut = _end_ray()
         while any(
             is_locked(cell.folder) for cell in cells
         ):  # processes that the launcher left running
@@ -104,6 +116,19 @@ def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
     finally:
         for cell, reason in zip(cells, reasons, strict=True):
             cell.settle_launched(reason)
+            if is_cut and cell.recorded == "interrupted":
+                cell.state, cell.reason = "waiting", ""
+
+
+def _end_ray() -> bool:
+    """End a local Ray, or leave a cluster, and the cells that it runs; whether there was one.
+
+    Otherwise it would go on with the other cells of a launch that failed.
+    """
+    if "ray" not in sys.modules:
+        return False
+    sys.modules["ray"].shutdown()
+    return True
 
 
 def finish(cells: list[Planned]) -> None:
