@@ -65,8 +65,8 @@ def _propose(cfg: DictConfig) -> None:
     root = user_path(str(cfg.data.root))
     if HydraConfig.get().runtime.choices.get("data") != "folder" or not root.is_dir():
         return
-    if line := find_annotations(root):
-        say(f"proposal: {line}")
+    if found := find_annotations(root):
+        say(f"proposal: {found.line}")
     if proposal := propose(root):
         words = [f"data.{name}={_typed(value)}" for name, value in proposal.options.items()]
         typed = [shlex.quote(quoted_form(word) or word) for word in words]

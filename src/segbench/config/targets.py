@@ -169,7 +169,7 @@ def plain(parent: DictConfig | ListConfig, key: Any) -> Any:
 
 def _check_arguments(path: str, node: dict[str, Any], target: Target) -> None:
     try:
-        parameters, hints = _signature(target)
+        parameters, hints = signature_of(target)
     except (TypeError, ValueError, NameError):  # built in C, or annotated with an undefined name
         return
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -187,7 +187,7 @@ def _check_arguments(path: str, node: dict[str, Any], target: Target) -> None:
 
 
 @cache
-def _signature(target: Target) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
+def signature_of(target: Target) -> tuple[Mapping[str, inspect.Parameter], dict[str, Any]]:
     """The arguments of a target, and their annotations."""
     return inspect.signature(target).parameters, _hints(target)
 

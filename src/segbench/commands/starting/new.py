@@ -84,15 +84,20 @@ def _check(kind: str, name: str, settings: Settings) -> None:
         close = get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigError(f"new {kind}: {hint}there are {', '.join(KINDS)}")
+    check_name(GROUPS[kind], name, settings)
+
+
+def check_name(group: str, name: str, settings: Settings) -> None:
+    """Refuse the name of a new option that is none, or is in use.
+
+    Raises:
+        ConfigError: the text says what is expected.
+    """
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise ConfigError(
-            f"new {kind} {name}: expected a name of a-z, 0-9 and _, such as my_{kind}"
-        )
+        raise ConfigError(f"{name}: expected a name of a-z, 0-9 and _ alone, such as my_{group}")
     own = Path(settings.config_dir) if settings.config_dir else None
-    if name in config_groups(own).get(GROUPS[kind], []):
-        raise ConfigError(
-            f"new {kind} {name}: {GROUPS[kind]}={name} is there already; take another"
-        )
+    if name in config_groups(own).get(group, []):
+        raise ConfigError(f"{group}={name} exists already; take another name")
 
 
 def _beside(settings: Settings, needed: Settings) -> dict[Path, str]:

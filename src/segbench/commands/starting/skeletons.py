@@ -192,6 +192,7 @@ def test_images_and_masks_are_read_as_they_are(tmp_path):
         np.save(tmp_path / f"{name}.npy", mask)
     data = @Class@(
         root=str(tmp_path),
+        num_classes=2,
         class_names=["background", "object"],
         size=16,
         batch_size=2,

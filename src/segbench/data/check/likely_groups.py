@@ -56,7 +56,7 @@ def likely_groups(
         parts: the indices of the cases of each part.
         pictures: the fingerprint of each case's image; None: it cannot be read.
     """
-    pattern = next((each for each in _PATTERNS if _are_groups(_found(ids, each))), None)
+    pattern = likely_pattern(ids)
     alike = _in_runs([picture for picture in pictures if picture is not None])
     seen = f"{alike:.0%} of the pictures are nearly the same as their neighbours by id"
     if pattern is None:
@@ -76,6 +76,16 @@ def likely_groups(
         f"plates or videos, keep each in one part: 'data.group=\"{pattern}\"'"
     )
     return [Problem("notice", "likely groups", "", text)]
+
+
+def likely_pattern(ids: Sequence[str]) -> str | None:
+    """A value of ``data.group`` that puts nearly all cases into groups of several; None: none.
+
+    Example:
+        >>> likely_pattern(["anna_1", "anna_2", "bert_1", "bert_2"])
+        '([^/]+)_[^/_]*$'
+    """
+    return next((each for each in _PATTERNS if _are_groups(_found(ids, each))), None)
 
 
 def _found(ids: Sequence[str], pattern: str) -> list[str]:

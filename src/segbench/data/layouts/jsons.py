@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,24 +15,53 @@ _LOOKED_AT = 20
 _SHOWN = 12  # names of classes
 
 
-def find_annotations(root: Path) -> str | None:
-    """Words that read the annotations below ``root`` instead of data=folder; None without any."""
+@dataclass(frozen=True)
+class Annotations:
+    """Options that would read the annotations of a folder.
+
+    Args:
+        file: the JSON file that was looked into, relative to the folder.
+        data: the data option that reads such files, ``coco`` or ``labelme``.
+        options: of ``data``, by their names.
+    """
+
+    file: str
+    data: str
+    options: Mapping[str, Any]
+
+    @property
+    def line(self) -> str:
+        """What the file is, and what to type."""
+        names = ",".join(self.options["class_names"])
+        what = {"coco": "a COCO JSON file", "labelme": "a file of Labelme"}[self.data]
+        words = f"data.annotations={self.file} data.images=… " if self.data == "coco" else ""
+        return f"{self.file} is {what}: data={self.data} {words}data.class_names='[{names}]'"
+
+
+def find_annotations(root: Path) -> Annotations | None:
+    """The options that read the annotations below ``root``; None where there are none."""
     for file in islice(sorted(root.rglob("*.json")), _LOOKED_AT):
         found = _content(file)
+        path = file.relative_to(root).as_posix()
         if {"images", "annotations", "categories"} <= found.keys():
-            path = file.relative_to(root).as_posix()
-            names = ",".join(str(each.get("name")) for each in found["categories"][:_SHOWN])
-            return (
-                f"{path} is a COCO JSON file: data=coco data.annotations={path} data.images=… "
-                f"data.class_names='[background,{names}]'"
-            )
+            names = [str(each.get("name")) for each in found["categories"][:_SHOWN]]
+            images = _folder_of(root, [str(each.get("file_name")) for each in found["images"]])
+            options = {"annotations": path, "images": images}
+            return Annotations(path, "coco", options | {"class_names": ["background", *names]})
         if "shapes" in found and any(file.with_suffix(suffix).is_file() for suffix in SUFFIXES):
-            names = ",".join(sorted({str(each.get("label")) for each in found["shapes"]}))
-            return (
-                f"{file.relative_to(root).as_posix()} is a file of Labelme: data=labelme "
-                f"data.class_names='[background,{names}]'"
-            )
+            names = sorted({str(each.get("label")) for each in found["shapes"]})
+            return Annotations(path, "labelme", {"class_names": ["background", *names]})
     return None
+
+
+def _folder_of(root: Path, names: list[str]) -> str:
+    """The folder below ``root`` in which the first picture of a COCO file lies."""
+    found = sorted(root.rglob(Path(names[0]).name)) if names else []
+    inside = [file for file in found if file.as_posix().endswith(f"/{names[0]}")]
+    if not inside:
+        return "images"
+    folder = Path(inside[0].as_posix().removesuffix(names[0]))
+    return folder.relative_to(root).as_posix()
 
 
 def _content(file: Path) -> dict[str, Any]:

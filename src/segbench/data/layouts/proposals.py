@@ -38,6 +38,7 @@ class Proposal:
         count: the number of pairs.
         values: what the masks hold.
         lists: a file of ids for parts, by the part's name.
+        ids: of the pairs, sorted.
     """
 
     images: str
@@ -45,6 +46,7 @@ class Proposal:
     count: int
     values: Values
     lists: Mapping[str, str] = field(default_factory=dict)
+    ids: Sequence[str] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -94,7 +96,8 @@ def propose(root: Path) -> Proposal | None:
         rank = (len(common), -values.rank, images.fixed + masks.fixed)
         if best is None or rank > best[0]:
             ids = {key[1] for key in common}
-            found = Proposal(images.pattern, masks.pattern, len(common), values, _lists(root, ids))
+            patterns = images.pattern, masks.pattern
+            found = Proposal(*patterns, len(common), values, _lists(root, ids), sorted(ids))
             best = rank, found
     return best[1] if best else None
 

@@ -1,0 +1,110 @@
+"""`segbench init` writes a YAML file that reads a folder, with what its masks and ids tell."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from tiny import TINY
+
+Run = Callable[..., int]
+
+
+def write_pictures(folder: Path, names: list[str], values: tuple[int, ...] = (0, 255)) -> None:
+    rng = np.random.default_rng(0)
+    for part in ("photos", "labels"):
+        (folder / part).mkdir(parents=True)
+    for name in names:
+        mask = np.zeros((40, 48), np.uint8)
+        for value in values[1:]:
+            y, x = rng.integers(4, 24, 2)
+            mask[y : y + 12, x : x + 16] = value
+        noise = rng.integers(0, 60, (40, 48, 3))
+        image = np.clip(np.repeat(mask[..., None] // 2, 3, axis=2) + noise, 0, 255)
+        Image.fromarray(image.astype(np.uint8)).save(folder / "photos" / f"{name}.png")
+        Image.fromarray(mask).save(folder / "labels" / f"{name}_mask.png")
+
+
+def test_the_three_commands_that_come_next_work(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "pictures", [f"{p}_{k}" for p in "abcdef" for k in range(3)])
+    assert segbench("init", "pictures", "cells") == 0
+    said = capsys.readouterr().out
+    text = (tmp_path / "mine/data/cells.yaml").read_text()
+    assert text in said
+    found = yaml.safe_load(text)
+    assert found["images"] == "photos/*.png"
+    assert found["masks"] == "labels/*_mask.png"
+    assert found["mask_values"] == [0, 255]
+    assert "group" not in found
+    assert "# group: ([^/]+)_[^/_]*$" in text  # six patients of three images each
+    assert "segbench check data=cells" in said
+    assert segbench("check", "data=cells") == 0
+    tiny = [word for word in TINY if not word.startswith("data.count")]
+    assert segbench("data=cells", *tiny, "trainer=smoke", "model=unet") == 0
+    assert segbench("-m", "--dry-run", "data=cells", "model=unet,segnet", *tiny) == 0
+    assert "2 cells" in capsys.readouterr().out
+
+
+def test_groups_of_the_proposal_are_taken(segbench: Run, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", [f"{p}_{k}" for p in "abcdef" for k in range(3)])
+    assert segbench("init", "pictures") == 0
+    file = tmp_path / "mine/data/mine.yaml"
+    file.write_text(file.read_text().replace("# group:", "group:"))
+    assert segbench("check", "data=mine") == 0
+    record = json.loads((tmp_path / "outputs/default/check-mine/check.json").read_text())
+    assert record["groups"]["number"]["all"] == 6
+
+
+def test_annotations_are_read_by_their_own_data_set(segbench: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "marked"
+    write_pictures(folder, ["one", "two"])
+    content = {
+        "images": [{"id": 1, "file_name": "one.png"}],
+        "annotations": [],
+        "categories": [{"id": 1, "name": "cell: round"}],
+    }
+    (folder / "objects.json").write_text(json.dumps(content))
+    assert segbench("init", "marked") == 0
+    found = yaml.safe_load((tmp_path / "mine/data/mine.yaml").read_text())
+    assert found["defaults"] == ["coco", "_self_"]
+    assert found["annotations"] == "objects.json"
+    assert found["images"] == "photos"
+    assert found["class_names"] == ["background", "cell: round"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ((), "expected `segbench init FOLDER [NAME]`"),
+        (("nowhere",), "init nowhere: no such folder"),
+        (("empty",), "no images with masks"),
+        (("empty", "ph2"), "data=ph2 exists already"),
+    ],
+)
+def test_a_slip_is_one_line(
+    segbench: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    text: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert segbench("init", *words) == 2
+    said = capsys.readouterr().err
+    assert text in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_file_that_is_there_stays(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pictures(tmp_path / "pictures", ["a1", "b1", "c1"])
+    assert segbench("init", "pictures") == 0
+    assert segbench("init", "pictures") == 2
+    assert "data=mine exists already" in capsys.readouterr().err
