@@ -24,6 +24,21 @@ PRIVATE = {
         "_check_on_train_epoch_end": "lightning.pytorch.callbacks:EarlyStopping.__init__",
     },
     "commands/run.py": {"_get_node": "omegaconf:DictConfig._get_node"},
+    "commands/starting/completion.py": {
+        "_query": "hydra.plugins.completion_plugin:CompletionPlugin._query",
+        "hydra._internal.core_plugins.bash_completion": (
+            "hydra._internal.core_plugins.bash_completion:BashCompletion"
+        ),
+    },
+    "commands/sweeps/packing.py": {
+        "hydra._internal.core_plugins.basic_launcher": (
+            "hydra._internal.core_plugins.basic_launcher:BasicLauncher"
+        ),
+    },
+    "commands/sweeps/planning.py": {
+        "_get_node": "omegaconf:DictConfig._get_node",
+        "_value": "omegaconf:Node._value",
+    },
     "config/composing.py": {
         "hydra._internal": "hydra._internal.hydra:Hydra",
         "hydra._internal.config_loader_impl": (
@@ -31,7 +46,14 @@ PRIVATE = {
         ),
         "hydra._internal.config_repository": ("hydra._internal.config_repository:ConfigRepository"),
     },
-    "config/identity.py": {"_set_parent": "omegaconf:DictConfig._set_parent"},
+    "config/sharing.py": {
+        "_apply_overrides_to_config": (
+            "hydra._internal.config_loader_impl:ConfigLoaderImpl._apply_overrides_to_config"
+        ),
+        "hydra._internal.config_loader_impl": (
+            "hydra._internal.config_loader_impl:get_overrides_dirname"
+        ),
+    },
     "config/targets.py": {
         "_get_full_key": "omegaconf:DictConfig._get_full_key",
         "_get_node": "omegaconf:DictConfig._get_node",

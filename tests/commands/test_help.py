@@ -5,14 +5,16 @@ from collections.abc import Callable
 import pytest
 from omegaconf import OmegaConf
 
-from segbench.commands.help import COMMANDS, OF_A_CELL
+from segbench.commands.help import COMMANDS, OF_A_CELL, USAGES
 from segbench.config.registry import CONF, config_groups
 from segbench.metrics.registry import REGISTRY
 
 Run = Callable[..., int]
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in (*OF_A_CELL, "list")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in (*OF_A_CELL, *USAGES)]
+)
 def test_a_commands_help_explains_each_of_its_options(
     command: str, segbench: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,16 +11,16 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 from tiny import TINY
 
-from segbench.commands.sweeps import packing
 from segbench.commands.sweeps.packing import choose, places
 from segbench.errors import ConfigError
+from segbench.hardware import device
 
 
 def machine(
     monkeypatch: pytest.MonkeyPatch, cores: int = 4, gpus: int = 0, gigabytes: int = 64
 ) -> None:
-    monkeypatch.setattr(packing, "available_cores", lambda: cores)
-    monkeypatch.setattr(packing, "largest_memory", lambda: gigabytes * 2**30)
+    monkeypatch.setattr(device, "available_cores", lambda: cores)
+    monkeypatch.setattr(device, "largest_memory", lambda: gigabytes * 2**30)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
 

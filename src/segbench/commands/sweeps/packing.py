@@ -5,13 +5,11 @@ than one cell after another (`benchmarks/sweep.py`). On GPUs there is one cell f
 cells on one GPU have not been measured.
 """
 
-import torch
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from segbench.errors import ConfigError
-from segbench.hardware.device import available_cores, computes_on_cpu, largest_memory
 from segbench.hardware.load import CoreWatch
 from segbench.hardware.parents import end_with_pool
 from segbench.text.screen import say
@@ -54,6 +52,10 @@ def places(config: DictConfig) -> int:
 
     One where the cells themselves take several devices.
     """
+    import torch  # takes seconds
+
+    from segbench.hardware.device import available_cores, computes_on_cpu, largest_memory
+
     trainer = config.get("trainer") or {}
     if trainer.get("devices", 1) != 1:
         return 1
@@ -69,6 +71,10 @@ def say_if_busy(watch: CoreWatch, config: DictConfig) -> None:
         watch: started some moments ago.
         config: the cell's config, or the sweep's.
     """
+    import torch
+
+    from segbench.hardware.device import computes_on_cpu
+
     on_cpu = computes_on_cpu((config.get("trainer") or {}).get("accelerator"))
     if on_cpu and (note := watch.notice(torch.get_num_threads())):
         say(f"note: {note}")

@@ -1,0 +1,94 @@
+"""A sweep of a thousand cells: planned, compared, and with --real run.
+
+    python benchmarks/scale.py [--cells 1000] [--images 133] [--real]
+
+Made-up records are compared as in report.py; with --real a sweep of as many tiny cells runs on
+joblib (an hour on two cores), and is planned again when nothing is left to run.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from report import write_cell
+
+SMALL = ("model.base_channels=4", "data.count=12", "data.size=32", "trainer.max_epochs=1")
+MODELS = "unet,segnet,unet_compact,unetpp,resnet34_unet"
+LOSSES = "bce,dice,focal,tversky,jaccard"
+COMBINATIONS = 25
+
+
+def seconds(folder: Path, *words: str) -> float:
+    """The time of a segbench command in a fresh process."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "segbench", *words]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def grid(cells: int) -> list[str]:
+    """The words of a sweep of so many cells: 5 networks, 5 losses, and seeds."""
+    seeds = ",".join(map(str, range(-(-cells // COMBINATIONS))))
+    return ["-m", f"model={MODELS}", f"loss={LOSSES}", f"seed={seeds}", *SMALL, "name=scale"]
+
+
+def planned(folder: Path, cells: int, label: str) -> None:
+    alone = seconds(folder, "-m", "--dry-run", "model=unet", "seed=0,1", *SMALL, "name=scale")
+    whole = seconds(folder, *grid(cells), "--dry-run")
+    print(
+        f"{label}: {cells} cells listed in {whole:.1f} s, of which a sweep of 2 takes {alone:.1f}"
+    )
+
+
+def compared(folder: Path, cells: int, images: int) -> None:
+    ids = [f"image{k:05d}" for k in range(images)]
+    for k in range(cells):
+        place, seed = divmod(k, 5)
+        model, loss = f"net{place // 10:02d}", f"loss{place % 10}"
+        name = f"{model}-{loss}-s{seed}-{k:08x}"
+        write_cell(folder / "outputs" / "made" / name, model, loss, seed, ids)
+    taken = seconds(folder, "compare", "name=made")
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    page = (folder / "outputs/made/report/index.html").stat().st_size / 1e6
+    print(
+        f"compare: {cells} cells x {images} images in {taken:.1f} s, {memory:.1f} GB, page {page:.1f} MB"
+    )
+
+
+def run(folder: Path, cells: int) -> None:
+    jobs = len(os.sched_getaffinity(0))
+    packed = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
+    taken = seconds(folder, *grid(cells), *packed)
+    records = list((folder / "outputs" / "scale").glob("*/run.json"))
+    done = [json.loads(each.read_text())["train_seconds"] for each in records]
+    print(
+        f"sweep: {len(done)} cells in {taken:.0f} s with {jobs} at once, {taken * jobs / len(done):.2f} s "
+        f"of a core for each, of which training takes {sum(done) / len(done):.2f} s"
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--cells", type=int, default=1000)
+    options.add_argument("--images", type=int, default=133)
+    options.add_argument("--real", action="store_true", help="run the sweep")
+    options.add_argument("--quick", action="store_true", help="50 cells of 10 images")
+    asked = options.parse_args()
+    cells, images = (50, 10) if asked.quick else (asked.cells, asked.images)
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        planned(folder, cells, "plan, all to run")
+        compared(folder, cells, images)
+        if asked.real:
+            run(folder, cells)
+            planned(folder, cells, "plan, nothing left")
+
+
+if __name__ == "__main__":
+    main()
