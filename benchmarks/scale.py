@@ -56,9 +56,8 @@ def compared(folder: Path, cells: int, images: int) -> None:
     taken = seconds(folder, "compare", "name=made")
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     page = (folder / "outputs/made/report/index.html").stat().st_size / 1e6
-    print(
-        f"compare: {cells} cells x {images} images in {taken:.1f} s, {memory:.1f} GB, page {page:.1f} MB"
-    )
+    found = f"{taken:.1f} s, {memory:.1f} GB, page {page:.1f} MB"
+    print(f"compare: {cells} cells x {images} images: {found}")
 
 
 def run(folder: Path, cells: int) -> None:
@@ -67,10 +66,11 @@ def run(folder: Path, cells: int) -> None:
     taken = seconds(folder, *grid(cells), *packed)
     records = list((folder / "outputs" / "scale").glob("*/run.json"))
     done = [json.loads(each.read_text())["train_seconds"] for each in records]
-    print(
-        f"sweep: {len(done)} cells in {taken:.0f} s with {jobs} at once, {taken * jobs / len(done):.2f} s "
-        f"of a core for each, of which training takes {sum(done) / len(done):.2f} s"
-    )
+    ended = sorted(each.stat().st_mtime for each in records)
+    each = (ended[-1] - ended[jobs]) * jobs / (len(ended) - jobs - 1)  # without start and report
+    trained = sum(done) / len(done)
+    print(f"sweep: {len(done)} cells in {taken:.0f} s, {jobs} at once")
+    print(f"  for each cell {each:.2f} s of a core, of which its training takes {trained:.2f} s")
 
 
 def main() -> None:

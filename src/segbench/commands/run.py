@@ -111,8 +111,10 @@ def typed_command(*words: str) -> str:
 
 
 def silence_hydra() -> None:
-    """Suppress Hydra's warning about our launcher YAMLs, which override a plugin's defaults."""
+    """Suppress warnings of launchers: our YAML files override a plugin's defaults, for example."""
     warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated")
+    # joblib's, when it replaces a process that has taken more and more memory
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
 
 
 def run_command(main: Callable[[], object], arguments: list[str], resumes: bool = False) -> int:

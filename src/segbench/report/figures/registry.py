@@ -136,7 +136,7 @@ FIGURES = (
 )
 SHEET, IMAGES = FIGURES[-2:]
 MOST = 12  # the most tasks of a CSV file that are drawn; each takes a second
-LEGIBLE = 40  # the most entries of a figure, the best ones
+LEGIBLE = 30  # the most entries of a figure, the best ones
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from segbench.text.numbers import NONE, score_text
 from segbench.text.wording import listed
 
 PANELS_LIMIT, PANELS_PIXELS = 64 * MEGABYTE, 2**24
-DRAWN = 24  # entries with curves of their own, the best ones; each takes a tenth of a second
+DRAWN = 12  # entries with curves of their own, the best ones; each takes a tenth of a second
 PICTURED = 100  # cells with pictures, those of the best entries; each adds up to 80 kB
 TILES = ("image", "truth", "prediction", "errors", "entropy")  # older cells lack the last
 TILE = 144  # pixels of a tile's longer side, on a page of many cells
