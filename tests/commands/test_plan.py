@@ -37,6 +37,8 @@ def test_it_says_what_a_difference_takes(
     assert [row[3] for row in rows] == [str(3 * int(row[0])) for row in rows]
     power = [int(row[2].rstrip("%")) for row in rows]
     assert power == sorted(power)
+    assert segbench("plan", "records=outputs/pilot", "difference=0.05") == 0
+    assert capsys.readouterr().out == said  # of records anywhere too
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import listed_option
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError
-from segbench.names import as_folder_name
+from segbench.names import as_folder_name, user_path
 from segbench.records.cells import find_cells
 from segbench.text.numbers import time_text
 from segbench.text.screen import console
@@ -31,12 +31,17 @@ def main(cfg: DictConfig) -> None:
     from segbench.report.compare.build import compare_cells  # SciPy takes a second to import
     from segbench.report.compare.planning import plan_section
 
-    names = [as_folder_name(name) for name in listed_option(cfg.name)]
-    cells = find_cells([OUTPUTS / name for name in names])
+    if cfg.records is not None:
+        folders = [user_path(path) for path in listed_option(cfg.records)]
+        names = [as_folder_name(folder.resolve().name, "records") for folder in folders]
+    else:
+        names = [as_folder_name(name) for name in listed_option(cfg.name)]
+        folders = [OUTPUTS / name for name in names]
+    cells = find_cells(folders)
     comparison = compare_cells(cells, names, str(cfg.score), replicates=100)
     plans = [plan_section(section, difference) for section in comparison.sections]
     if not any(plans):
-        raise ConfigError(f"name={','.join(names)}: a plan needs {NEEDED}")
+        raise ConfigError(f"{', '.join(names)}: a plan needs {NEEDED}")
     screen = console()
     for section, plan in zip(comparison.sections, plans, strict=True):
         screen.print()
@@ -51,7 +56,7 @@ def main(cfg: DictConfig) -> None:
 
 def _check_options(cfg: DictConfig) -> float:
     for option, example in (("name", "pilot"), ("difference", "0.01")):
-        if OmegaConf.is_missing(cfg, option):
+        if OmegaConf.is_missing(cfg, option) and not (option == "name" and cfg.records is not None):
             raise ConfigError(f"{option} is missing; expected a value such as {option}={example}")
     number = isinstance(cfg.difference, int | float) and not isinstance(cfg.difference, bool)
     if not (number and cfg.difference > 0 and np.isfinite(cfg.difference)):
