@@ -18,15 +18,15 @@ class @Class@(nn.Module):
     Args:
         in_channels: channels of the images.
         out_channels: channels of the logits: 1 for two classes, else one for each class.
-        width: channels of the first level.
+        base_channels: channels of the first level.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 16) -> None:
+    def __init__(self, in_channels: int, out_channels: int, base_channels: int = 16) -> None:
         super().__init__()
-        self.upper = _convolutions(in_channels, width)
-        self.lower = _convolutions(width, 2 * width)
-        self.merge = _convolutions(3 * width, width)
-        self.head = nn.Conv2d(width, out_channels, 1)
+        self.upper = _convolutions(in_channels, base_channels)
+        self.lower = _convolutions(base_channels, 2 * base_channels)
+        self.merge = _convolutions(3 * base_channels, base_channels)
+        self.head = nn.Conv2d(base_channels, out_channels, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (N, out_channels, H, W) of images (N, in_channels, H, W)."""
@@ -45,7 +45,7 @@ def _convolutions(before: int, after: int) -> nn.Sequential:
 _target_: @package@.@name@.@Class@
 in_channels: ${data.in_channels}
 out_channels: ${logit_channels:${data.num_classes}} # 1 for two classes, else one for each
-width: 16
+base_channels: 16
 """,
     "tests/test_@name@.py": '''\
 """@Class@ gives logits of the size of its images, and every weight learns."""
