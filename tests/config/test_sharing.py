@@ -92,3 +92,17 @@ def test_it_can_be_sent_to_another_process(loader: CheckedLoader, sweep: DictCon
     sent = pickle.dumps(loader)
     assert len(sent) < 100_000  # without the compositions
     assert pickle.loads(sent).load_sweep_config(sweep, ["seed=8"]) == wanted
+
+
+def test_a_sweep_may_set_an_option_that_only_its_choices_have(loader: CheckedLoader) -> None:
+    words = ["loss=focal,focal_tversky", "loss.gamma=3", "seed=0,1"]  # the default loss has none
+    found = loader.load_configuration("config", words, RunMode.MULTIRUN)
+    assert list(found.hydra.overrides.task) == words
+    cell = loader.load_sweep_config(found, ["loss=focal", "loss.gamma=3", "seed=1"])
+    assert cell.loss.gamma == 3
+    with pytest.raises(HydraException, match="gamma"):
+        loader.load_sweep_config(found, ["loss=dice", "loss.gamma=3", "seed=1"])
+    with pytest.raises(HydraException, match="gamma"):  # one cell has one loss
+        loader.load_configuration("config", ["loss=dice", "loss.gamma=3"], RunMode.RUN)
+    with pytest.raises(HydraException, match="no_such"):
+        loader.load_configuration("config", ["loss=bce,dice", "no_such=3"], RunMode.MULTIRUN)

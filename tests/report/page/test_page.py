@@ -16,7 +16,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from segbench.colours import class_colours
+from segbench.report.figures.registry import LEGIBLE, best_of, drawings
 from segbench.report.figures.sheets import most_disputed
+from segbench.report.page.details import PICTURED
 from segbench.report.page.images import image_data, mask_uri
 from segbench.report.page.page import Figure, write_page
 from segbench.report.sections.comparison import Comparison, Entry, Pair, Section
@@ -291,3 +293,39 @@ def test_a_mask_has_the_colours_of_its_classes_and_no_background() -> None:
     assert pixels[..., 3].tolist() == [[0, 150], [150, 0]]
     assert pixels[0, 1, :3].tolist() == list(colours[1])
     assert pixels[1, 0, :3].tolist() == list(colours[2])
+
+
+def test_many_entries_make_a_small_page(tmp_path: Path) -> None:
+    models = [f"net{k:02d}" for k in range(60)]
+    made = made_comparison(tmp_path / "many", models, ["dice"], [0, 1], images=6, broken=False)
+    (section,) = made.sections
+    assert len(section.pairs) == 60 * 59 / 2
+    html = written(made, tmp_path / "many" / "report" / "index.html")
+    elements = Elements(html)
+    pairs = [attrs for tag, attrs in elements.found if tag == "li" and "data-pair" in attrs]
+    shown = {tuple(map(int, str(attrs["data-pair"]).split())) for attrs in pairs}
+    best = {(p.better, p.worse) for p in section.pairs if 0 in (p.better, p.worse)}
+    among = {(p.better, p.worse) for p in section.pairs if max(p.better, p.worse) < LEGIBLE}
+    assert shown == best | among
+    assert f"pairs.csv holds all {len(section.pairs)}" in squeezed(html)
+    assert len(elements.named("dialog")) == 60  # each entry has its details
+    strips = [attrs for attrs in elements.named("figure") if attrs.get("class") == "strip"]
+    assert len(strips) == 3 * PICTURED  # best, median and worst image of the first cells
+    assert squeezed(html).count("this page shows those of the first") == 120 - PICTURED
+    assert len(html) < 4_000_000
+
+
+def test_figures_of_many_entries_draw_the_best(tmp_path: Path) -> None:
+    models = [f"net{k:02d}" for k in range(LEGIBLE + 5)]
+    made = made_comparison(tmp_path / "many", models, ["dice"], [0], images=6, broken=False)
+    (section,) = made.sections
+    best = best_of(section, LEGIBLE)
+    assert best.entries == section.entries[:LEGIBLE]
+    assert len(best.pairs) == LEGIBLE * (LEGIBLE - 1) / 2
+    assert best_of(best, LEGIBLE) is best
+    found = next(each for each in drawings(section, made) if each.name == "stability")
+    assert f"The best {LEGIBLE} of {LEGIBLE + 5} entries." in found.caption
+    figure = found.draw()
+    assert figure is not None
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [entry.label for entry in best.entries]

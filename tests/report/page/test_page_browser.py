@@ -382,3 +382,39 @@ def test_on_paper_nothing_is_cut(opened: Driver) -> None:
         assert found["data"].startswith("JVBERi")  # a PDF
     finally:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_long_tables_have_pages_and_a_filter(driver: Driver, tmp_path: Path) -> None:
+    models = [f"net{k:02d}" for k in range(60)]
+    made = made_comparison(tmp_path / "many", models, ["dice"], [0], images=4, broken=False)
+    path = tmp_path / "many" / "report" / "index.html"
+    write_page(made, path)
+    driver.get(path.as_uri())
+    table = driver.find_element(By.CSS_SELECTOR, "table.entries")
+    bar = table.find_element(By.XPATH, "../preceding-sibling::p[1]")
+    previous, following = bar.find_elements(By.TAG_NAME, "button")
+
+    def shown() -> list[str]:
+        rows = table.find_elements(By.CSS_SELECTOR, "tbody tr")
+        return [row.find_element(By.TAG_NAME, "th").text for row in rows if row.is_displayed()]
+
+    def click(element: Driver) -> None:
+        driver.execute_script("arguments[0].click()", element)
+
+    assert "1 to 50 of 60" in bar.text
+    assert len(shown()) == 50
+    assert not previous.is_enabled()
+    click(following)
+    assert "51 to 60 of 60" in bar.text
+    assert len(shown()) == 10
+    assert not following.is_enabled()
+    search = bar.find_element(By.TAG_NAME, "input")
+    search.send_keys("NET1")
+    assert "1 to 10 of 10" in bar.text
+    assert all(name.startswith("net1") for name in shown())
+    search.send_keys(Keys.BACKSPACE * 4)
+    click(following)
+    click(table.find_element(By.CSS_SELECTOR, "thead tr:last-child th button"))  # sorts by name
+    assert "1 to 50 of 60" in bar.text
+    assert [name.split()[0] for name in shown()] == models[:50]
+    assert [each for each in driver.get_log("browser") if each["level"] == "SEVERE"] == []

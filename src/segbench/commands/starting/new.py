@@ -56,7 +56,7 @@ def main() -> None:
         say(f"written: {path}")
     say("next:")
     say(f"  {NEXT[kind].format(name=name)}")
-    say(f"  python -m pytest tests/test_{name}.py")
+    say(f"  python -m pytest tests/test_{name}.py    # pip install pytest")
 
 
 def skeleton(kind: str, name: str, package: str, configs: str) -> dict[Path, str]:
