@@ -19,7 +19,7 @@ root=$PWD
 parts=" ${*:-1 2 3} "
 runs() { [[ $parts == *" $1 "* ]]; }
 python=${PYTHON:-$root/.venv/bin/python}
-scratch=$(mktemp -d)
+scratch=$(mktemp -d /tmp/segbench.XXXXXX)  # short, as SLURM makes sockets in it
 host=$(hostname -s)
 [ "$(id -u)" = 0 ] || { echo "slurm.sh: needs root, to install and start SLURM"; exit 2; }
 for program in sbatch slurmctld slurmd munged; do
@@ -76,7 +76,10 @@ for _ in $(seq 30); do
   [ "$(sinfo --noheader --format=%D --states=idle | head -1)" = 2 ] && break
   sleep 1
 done
+[ "$(sinfo --noheader --format=%D --states=idle | head -1)" = 2 ] ||
+  { echo "SLURM did not start:"; cat "$scratch/slurmctld.log"; exit 1; }
 sinfo
+echo "scratch folder: $scratch"
 
 small="model.base_channels=4 model.depth=2 data.count=20 data.size=32 trainer.accelerator=cpu trainer.precision=32-true"
 slurm="hydra/launcher=submitit_slurm hydra.launcher.gpus_per_node=0 hydra.launcher.cpus_per_task=1

@@ -35,7 +35,7 @@ from segbench.records.record import CONFIG, RUN, SPLIT, write_json, write_text
 from segbench.report.compare.build import compare_cells
 from segbench.report.figures.cost_figures import cost
 from segbench.report.figures.drawing import svg_text
-from segbench.report.figures.score_figures import boxes
+from segbench.report.figures.score_figures import boxes, stability
 from segbench.report.figures.sheets import draw_sheet
 from segbench.report.plain import compare_table
 from segbench.report.sections.comparison import Comparison
@@ -290,14 +290,15 @@ def test_the_page_shows_names_and_runs_nothing_of_them(report: Path) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
-def test_figures_draw_names_as_they_are(report: Path, cells: list[Cell]) -> None:
-    (file,) = (report / "figures").glob("stability-*.svg")
+def test_figures_draw_names_as_they_are(table: Comparison, cells: list[Cell]) -> None:
     comparison = compare_cells(cells, ["sweep"], replicates=20)
+    by_mean = stability(table.sections[0], table)
     by_class, by_cost = (draw(comparison.sections[0], comparison) for draw in (boxes, cost))
+    assert by_mean is not None
     assert by_class is not None
     assert by_cost is not None
-    for svg in (file.read_text(encoding="utf-8"), svg_text(by_class)):
-        texts = svg_texts(svg)
+    for figure in (by_mean, by_class):
+        texts = svg_texts(svg_text(figure))
         assert not [name for name in NASTY if " ".join(shown(name).split()) not in texts]
     assert set(MODELS) <= set(svg_texts(svg_text(by_cost)))  # in the legend
 

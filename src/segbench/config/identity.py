@@ -69,7 +69,8 @@ def identify(cfg: DictConfig) -> Identity:
     """
     if is_source(weights := OmegaConf.select(cfg, OPTION)):
         find_weights(weights)
-    return identity_of(resolved(cfg))
+    found = _look_at(_plain(cfg.data))  # first, as other nodes refer to it
+    return Identity(without_defaults(settings(cfg)), *found)
 
 
 def identity_of(plain: Mapping[str, Any]) -> Identity:
@@ -79,9 +80,12 @@ def identity_of(plain: Mapping[str, Any]) -> Identity:
         ConfigError: the data set refuses its options.
         DataError: the data set is missing or incomplete.
     """
-    data = {key: value for key, value in plain["data"].items() if key not in _NO_EFFECT_ON_DATA}
-    found = _look(json.dumps(data, default=str))
-    return Identity(without_defaults(effective(plain)), *found)
+    return Identity(without_defaults(effective(plain)), *_look_at(plain["data"]))
+
+
+def _look_at(data: Mapping[str, Any]) -> tuple[str, str, Mapping[str, str]]:
+    relevant = {key: value for key, value in data.items() if key not in _NO_EFFECT_ON_DATA}
+    return _look(json.dumps(relevant, default=str))
 
 
 @cache

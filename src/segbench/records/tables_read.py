@@ -135,6 +135,8 @@ def parse_curves(text: str) -> pd.DataFrame:
     if (np.diff(epochs) <= 0).any():
         raise ValueError("epochs do not increase")
     for name in table:
+        if table[name].dtype == np.float64:
+            continue
         values = pd.to_numeric(table[name], errors="coerce").astype(np.float64)
         wrong = values.isna() & table[name].notna()
         if wrong.any():

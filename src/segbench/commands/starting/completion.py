@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from segbench.commands.help import COMMANDS, PLACES
 from segbench.config.registry import CONF, config_dir, config_groups, register_resolvers
 from segbench.errors import ConfigError
+from segbench.text.screen import say
 
 LINE = "SEGBENCH_COMPLETION_LINE"  # what was typed, up to the cursor
 SHELLS = ("bash", "zsh")
@@ -41,9 +42,9 @@ def main() -> None:
     """
     words = [each for each in sys.argv[1:] if each in (*SHELLS, "query")]
     if words == ["query"]:
-        print("\n".join(candidates(os.environ.get(LINE, ""))))  # noqa: T201
+        say("\n".join(candidates(os.environ.get(LINE, ""))), keep="\n")
     elif len(words) == 1:
-        print(_SCRIPTS[words[0]], end="")  # noqa: T201
+        say(_SCRIPTS[words[0]].rstrip(), keep="\n")
     else:
         raise ConfigError(
             "completion: expected bash or zsh; add to the shell's start file: "

@@ -17,6 +17,7 @@ from segbench.config.families import permitted_in_configs, resolve_target
 from segbench.config.registry import CONF, config_dir, config_groups
 from segbench.config.targets import OURS, signature_of
 from segbench.errors import ConfigError
+from segbench.text.screen import say
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -41,7 +42,7 @@ def main() -> None:
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigError(f"schema {' '.join(asked)}: {hint}there are {', '.join(groups)}")
     found = group_schema(asked[0], extra) if asked else whole_schema(extra)
-    print(json.dumps({"$schema": DRAFT, **found}, indent=2, ensure_ascii=False))  # noqa: T201
+    say(json.dumps({"$schema": DRAFT, **found}, indent=2, ensure_ascii=False), keep="\n")
 
 
 def whole_schema(extra: Path | None = None) -> Schema:

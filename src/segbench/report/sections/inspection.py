@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from segbench.errors import ConfigError, SegbenchError
 from segbench.metrics.scores import GROUP, aggregate
 from segbench.records.cells import Cell
@@ -74,7 +72,9 @@ def _check_averages(cell: Cell) -> None:
         raise SegbenchError(f"{cell.folder / SCORES}: {error}; {_AGAIN}") from error
     for name, kept in cell.averages.items():
         value = found.get(name)
-        if kept is None or value is None or np.isclose(kept, value, rtol=1e-6, atol=1e-6):
+        if kept is None or value is None or kept == value:
+            continue
+        if abs(kept - value) <= 1e-6 + 1e-6 * abs(value):
             continue
         raise SegbenchError(
             f"{cell.folder / RUN}: {name} is {kept:.6g} and {SCORES} gives {value:.6g}; {_AGAIN}"
