@@ -32,6 +32,7 @@ from segbench.config.own_packages import search_current_folder
 from segbench.config.quoting import find_unread, how_to_type, quoted_form
 from segbench.config.registry import compose, config_dir, config_groups, register_resolvers
 from segbench.errors import ConfigError, SegbenchError, printable
+from segbench.hardware.load import CoreWatch
 from segbench.system_errors import explain_lack
 from segbench.text.screen import say
 
@@ -45,6 +46,8 @@ VALUED = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-nam
 }
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130
 DRY_RUN = "--dry-run"  # a flag of training commands: cells are listed and not run
+# the load of the machine since the command began
+WATCH: ContextVar[CoreWatch] = ContextVar("WATCH")
 IS_DRY: ContextVar[bool] = ContextVar("IS_DRY", default=False)  # of the command that runs
 
 
@@ -165,6 +168,7 @@ def errors_of(
     register_resolvers()
     silence_hydra()
     forget_data()
+    WATCH.set(CoreWatch())
     failures: list[Exception] = []
     before, was_dry = _FAILURES.set(failures), IS_DRY.set(dry)
     try:

@@ -21,6 +21,7 @@ from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
 from segbench.commands.run import (
     IS_DRY,
+    WATCH,
     collects_failures,
     note_cell,
     one_line,
@@ -34,7 +35,6 @@ from segbench.commands.sweeps.sweep import CELL
 from segbench.config.identity import Identity, identify
 from segbench.config.registry import CONF, cell_choices, check_cell
 from segbench.errors import ConfigError, DataError
-from segbench.hardware.load import CoreWatch
 from segbench.hardware.parents import end_with_pool, lead
 from segbench.records.checksums import DamagedError, check_whole
 from segbench.records.files import exists
@@ -69,7 +69,6 @@ def main(cfg: DictConfig) -> str | None:
 def _run_alone(cfg: DictConfig, folder: Path) -> None:
     if cfg.get("tune"):
         raise ConfigError("tune: a search needs a sweep, however small; add -m")
-    watch = CoreWatch()
     check_cell(cfg)
     note_cell(folder, cfg)
     identity = identify(cfg)
@@ -89,7 +88,7 @@ def _run_alone(cfg: DictConfig, folder: Path) -> None:
     source = find_source(cfg, identity)
     for notice in notices(folder, cfg, identity):
         say(f"note: {notice}")
-    say_if_busy(watch, cfg)
+    say_if_busy(WATCH.get(), cfg)
     status = _run(cfg, folder, identity, replaced, source, cfg.keep_state is not False)
     if status == "done":  # only the first process of a cell prints
         print_result(read_record(folder), short(folder))

@@ -1,6 +1,7 @@
 """hydra/launcher=auto chooses how many cells run at a time, and runs them as joblib does."""
 
 import builtins
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tiny import TINY
 
 from segbench.commands.sweeps.packing import choose, places
 from segbench.errors import ConfigError
-from segbench.hardware import device
+from segbench.hardware import device, load
 
 
 def machine(
@@ -89,3 +90,20 @@ def test_a_sweep_gives_the_numbers_of_one_cell_after_another(
     )
     assert [file.parent.name for file in packed] == [file.parent.name for file in single]
     assert [file.read_text() for file in packed] == [file.read_text() for file in single]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/stat"), reason="needs Linux")
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0")])
+def test_a_training_on_a_busy_machine_says_so(
+    segbench: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: len(os.sched_getaffinity(0)) + 1)
+    left = [load._Sample(float(k), 9.0 * k, float(k)) for k in range(1, 9)]  # 8 cores, others' work
+    monkeypatch.setattr(load, "_sample", lambda: left.pop(0))
+    assert segbench(*words, *TINY, "model=unet", "trainer=smoke", "trainer.accelerator=cpu") == 0
+    said = capsys.readouterr().out
+    assert said.count("OMP_NUM_THREADS=1") == 1
+    assert "8.0 of the" in said

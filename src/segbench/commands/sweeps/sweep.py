@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from segbench.commands.run import IS_DRY
+from segbench.commands.run import IS_DRY, WATCH
 from segbench.commands.sweeps.board import Board
 from segbench.commands.sweeps.dry_run import print_dry_run
 from segbench.commands.sweeps.packing import say_if_busy
@@ -18,7 +18,6 @@ from segbench.commands.sweeps.planning import plan
 from segbench.commands.sweeps.watch import end_vain_wait
 from segbench.config.composing import CheckedLoader
 from segbench.errors import SegbenchError
-from segbench.hardware.load import CoreWatch
 from segbench.records.cells import read_cell
 from segbench.records.files import exists
 from segbench.records.locks import is_locked
@@ -47,13 +46,12 @@ def run_sweep(
     Raises:
         SystemExit: 1 where a cell failed; 130 or 143 where the sweep was interrupted.
     """
-    watch = CoreWatch()
     cells = plan(config, grid, loader)
     if IS_DRY.get():
         print_dry_run(cells)
         return
     if _missing(cells) and "Basic" in str(config.hydra.launcher.get("_target_")):
-        say_if_busy(watch, config)
+        say_if_busy(WATCH.get(), config)
     with Board(cells):
         run_all(cells, launch)
     finish(cells)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from matplotlib import figure as matplotlib_figure
 
 
+LEGIBLE = 30  # entries; of more, figures draw the best ones
+
+
 @dataclass(frozen=True)
 class Figure:
     """A kind of figure: the name of its files, its title, and how to read it."""
@@ -39,6 +42,7 @@ class Figure:
     caption: str
     draw: Draw | None = None  # None: pictures, see sheets.py and image_panels.py
     for_each_score: bool = False  # whether it is drawn for each score of a comparison
+    most: int = LEGIBLE  # the most entries, the best ones, where there are more than LEGIBLE
 
 
 FIGURES = (
@@ -107,6 +111,7 @@ FIGURES = (
         "seeds, thick lines their mean, and dots the epochs with the selected weights. Entries "
         "with the same loss share an axis; the values of different losses cannot be compared.",
         curves,
+        most=10,
     ),
     Figure(
         "reliability",
@@ -136,7 +141,6 @@ FIGURES = (
 )
 SHEET, IMAGES = FIGURES[-2:]
 MOST = 12  # the most tasks of a CSV file that are drawn; each takes a second
-LEGIBLE = 30  # the most entries of a figure, the best ones
 
 
 @dataclass(frozen=True)
@@ -218,9 +222,9 @@ def drawings(section: Section, comparison: Comparison) -> Iterator[Drawing]:
         for score, part in _by_score(kind, section, comparison).items():
             if kind.draw is None:
                 continue
-            best = best_of(part, LEGIBLE)
+            best = best_of(part, kind.most if len(part.scored) > LEGIBLE else LEGIBLE)
             left = len(part.scored) - len(best.scored)
-            rest = f" The best {LEGIBLE} of {len(part.scored)} entries." if left else ""
+            rest = f" The best {kind.most} of {len(part.scored)} entries." if left else ""
             name = kind.name if part is section else f"{kind.name}-{score.replace('/', '-')}"
             several = kind.for_each_score and section.others
             title = f"{kind.title}: {score_title(score)}" if several else kind.title
