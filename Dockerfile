@@ -23,12 +23,12 @@ FROM python:${PYTHON}-slim
 COPY --from=build /opt/segbench /opt/segbench
 # Anyone may write there, as `docker run --user` names a user that the image does not know.
 RUN useradd --create-home --uid 1000 segbench \
-    && install --directory --mode 1777 /work /home/segbench
+    && install --directory --mode 1777 /project /home/segbench
 ENV PATH=/opt/segbench/bin:$PATH \
     HOME=/home/segbench \
     USER=segbench \
     PYTHONUNBUFFERED=1
 USER 1000:1000
-WORKDIR /work
+WORKDIR /project
 ENTRYPOINT ["python", "-m", "segbench"]
 CMD ["--help"]

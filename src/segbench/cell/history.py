@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from segbench.config.identity import Identity, differences
+from segbench.config.identity import Identity, differences, nested
 from segbench.errors import ConfigError, SegbenchError
 from segbench.records.cells import Cell
 from segbench.records.files import exists, read_text
@@ -137,21 +137,9 @@ def as_earlier(folder: Path, cfg: DictConfig) -> Earlier | None:
         cell = Cell(folder, read_record(folder))
         if "evaluated" in cell.record or not cell.config:
             return None
-        return Earlier(cell, differences(_nested(cell.config), cfg))
+        return Earlier(cell, differences(nested(cell.config), cfg))
     except (SegbenchError, KeyError):  # `compare` reports damaged cells
         return None
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping that corresponds to dotted keys."""
-    nested: dict[str, Any] = {}
-    for dotted, value in flat.items():
-        *groups, key = dotted.split(".")
-        node = nested
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[key] = value
-    return nested
 
 
 def _check_owner(folder: Path, cfg: DictConfig, identity: Identity) -> None:
@@ -167,7 +155,7 @@ def _check_owner(folder: Path, cfg: DictConfig, identity: Identity) -> None:
     cell = Cell(folder, record)
     if not cell.config:  # it ended before its training started
         return
-    found = differences(_nested(cell.config), cfg)
+    found = differences(nested(cell.config), cfg)
     named = [f"{key} is {before}, here {now}" for key, (before, now) in found.items()]
     data = record.get("data") or {}
     if not named and data.get("fingerprint", identity.data) == identity.data:

@@ -49,8 +49,7 @@ def main(cfg: DictConfig) -> None:
         comparison.names = names
         command = f"input={shlex.quote(_as_option([str(each) for each in tables]))}"
     elif cfg.records is not None:
-        folders = [user_path(path) for path in listed_option(cfg.records)]
-        names = [as_folder_name(folder.resolve().name, "records") for folder in folders]
+        folders, names = record_folders(cfg)
         comparison = compare_folders(folders, names, cfg)
         command = ""
     else:
@@ -111,6 +110,12 @@ def _checked(cfg: DictConfig) -> tuple[Missing, float | None]:
     """The options ``missing`` and ``margin``; the others that need a check are checked."""
     _check_unit(cfg)
     return check_missing(cfg.missing), _check_margin(cfg.margin)
+
+
+def record_folders(cfg: DictConfig) -> tuple[list[Path], list[str]]:
+    """The folders of the option ``records``, and the names of their reports."""
+    folders = [user_path(path) for path in listed_option(cfg.records)]
+    return folders, [as_folder_name(folder.resolve().name, "records") for folder in folders]
 
 
 def compare_folders(folders: Sequence[Path], names: list[str], cfg: DictConfig) -> Comparison:

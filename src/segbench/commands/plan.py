@@ -7,12 +7,12 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from segbench.commands.compare import OUTPUTS
+from segbench.commands.compare import OUTPUTS, record_folders
 from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import listed_option
 from segbench.config.registry import CONF
 from segbench.errors import ConfigError
-from segbench.names import as_folder_name, user_path
+from segbench.names import as_folder_name
 from segbench.records.cells import find_cells
 from segbench.text.numbers import time_text
 from segbench.text.screen import console
@@ -32,8 +32,7 @@ def main(cfg: DictConfig) -> None:
     from segbench.report.compare.planning import plan_section
 
     if cfg.records is not None:
-        folders = [user_path(path) for path in listed_option(cfg.records)]
-        names = [as_folder_name(folder.resolve().name, "records") for folder in folders]
+        folders, names = record_folders(cfg)
     else:
         names = [as_folder_name(name) for name in listed_option(cfg.name)]
         folders = [OUTPUTS / name for name in names]

@@ -226,5 +226,22 @@ def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
 
 
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping that corresponds to dotted keys.
+
+    Example:
+        >>> nested({"model.depth": 4, "seed": 0})
+        {'model': {'depth': 4}, 'seed': 0}
+    """
+    made: dict[str, Any] = {}
+    for dotted, value in flat.items():
+        *groups, key = dotted.split(".")
+        node = made
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[key] = value
+    return made
+
+
 def _equal(one: Any, other: Any) -> bool:
     return json.dumps(one, default=str) == json.dumps(other, default=str)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from segbench.commands.starting.new import DEFAULT, check_name
+from segbench.config.identity import nested
 from segbench.config.own_packages import SETTINGS, Settings, read_settings
 from segbench.errors import ConfigError
 from segbench.names import user_path
@@ -71,7 +72,7 @@ def describe(root: Path) -> str:
             "shows the layouts, and data.images='…/*.png' data.masks='…/*.png' name others"
         )
     head = f"# {root}: {proposal.count} images and masks, which hold {proposal.values.kind}"
-    lines = [head, *_lines("folder", root, _nested(proposal.options))]
+    lines = [head, *_lines("folder", root, nested(proposal.options))]
     if (pattern := likely_pattern(proposal.ids)) is not None:
         lines += [
             "# The ids seem to name groups. If they are patients, slides, plates or videos, remove",
@@ -93,15 +94,3 @@ def _lines(data: str, root: Path, options: Mapping[str, Any]) -> list[str]:
         note = f" # {notes[key]}" if key in notes else ""
         head.append(f"{key}: {plain.splitlines()[0]}{note}")
     return head
-
-
-def _nested(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with dotted names as nested mappings."""
-    made: dict[str, Any] = {}
-    for dotted, value in options.items():
-        *groups, key = dotted.split(".")
-        node = made
-        for group in groups:
-            node = node.setdefault(group, {})
-        node[key] = list(value) if isinstance(value, tuple) else value
-    return made
