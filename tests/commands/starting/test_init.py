@@ -108,3 +108,23 @@ def test_a_file_that_is_there_stays(
     assert segbench("init", "pictures") == 0
     assert segbench("init", "pictures") == 2
     assert "data=mine exists already" in capsys.readouterr().err
+
+
+def test_colours_and_lists_of_parts_are_taken(segbench: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "coloured"
+    write_pictures(folder, [f"x{k}" for k in range(6)])
+    for file in (folder / "labels").glob("*.png"):
+        grey = np.asarray(Image.open(file))
+        Image.fromarray(np.stack([grey, grey // 2, 0 * grey], axis=-1)).save(file)
+    for part, ids in (("train", "012"), ("val", "3"), ("test", "45")):
+        (folder / f"{part}.txt").write_text("".join(f"x{k}\n" for k in ids))
+    assert segbench("init", "coloured") == 0
+    text = (tmp_path / "mine/data/mine.yaml").read_text()
+    found = yaml.safe_load(text)
+    assert found["palette"] == {"background": [0, 0, 0], "foreground": [255, 127, 0]}
+    assert list(found["palette"]) == found["class_names"]
+    assert "} # with the same names" in text  # both are renamed together
+    assert found["split"] == {"train": "train.txt", "val": "val.txt", "test": "test.txt"}
+    assert segbench("check", "data=mine") == 0
+    record = json.loads((tmp_path / "outputs/default/check-mine/check.json").read_text())
+    assert [record["parts"][part]["cases"] for part in ("train", "val", "test")] == [3, 1, 2]

@@ -87,6 +87,7 @@ def _lines(data: str, root: Path, options: Mapping[str, Any]) -> list[str]:
     told = {"root": str(root.resolve()), **options, "size": 256, "batch_size": 8}
     notes = {
         "class_names": "replace the names by yours, in their order",
+        "palette": "with the same names",
         "size": "of the network's input; scores are computed at the images' own size",
     }
     for key, value in told.items():
