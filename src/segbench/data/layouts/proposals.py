@@ -93,11 +93,12 @@ def propose(root: Path) -> Proposal | None:
         values = describe_masks([root / masks.files[key] for key in common])
         if values is None:
             continue
-        rank = (len(common), -values.rank, images.fixed + masks.fixed)
+        ids = {key[1] for key in common}
+        lists = _lists(root, ids)  # which tell how much of a name is the id
+        rank = (len(common), -values.rank, len(lists), images.fixed + masks.fixed)
         if best is None or rank > best[0]:
-            ids = {key[1] for key in common}
             patterns = images.pattern, masks.pattern
-            found = Proposal(*patterns, len(common), values, _lists(root, ids), sorted(ids))
+            found = Proposal(*patterns, len(common), values, lists, sorted(ids))
             best = rank, found
     return best[1] if best else None
 
