@@ -43,9 +43,16 @@ sweep dsb2018_test experiment=dsb2018_unetpp seed=0,1,2 \
 sweep dsb2018_deep_unet experiment=dsb2018_unetpp seed=0,1,2 \
     data.split.train=0.7 data.split.val=0.1 data.split.test=0.2 \
     model=unet_vgg model.deep_supervision=true
+# At half the width, which a laptop finishes.
+sweep dsb2018_narrow experiment=dsb2018_unetpp seed=0,1,2 model.base_channels=16 \
+    data.split.train=0.7 data.split.val=0.1 data.split.test=0.2
+sweep dsb2018_narrow experiment=dsb2018_unetpp seed=0,1,2 model.base_channels=16 \
+    data.split.train=0.7 data.split.val=0.1 data.split.test=0.2 \
+    model=unet_vgg model.deep_supervision=true
 sweep dsb2018_study experiment=dsb2018_unetpp
 
-sweep camvid data=camvid,camvid_drives loss=ce optimizer=adamw trainer.max_epochs=40 seed=0,1
+sweep camvid data=camvid,camvid_drives model=unet_compact model.base_channels=16 loss=ce \
+    optimizer=adamw trainer.max_epochs=40 callbacks.early_stopping=null seed=0,1
 
 sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 \
     model=unet,unet_vgg,unet_compact,segnet,unetpp,unet3plus,attention_unet,resnet34_unet,mobilenet_unet,fcn_resnet50,deeplabv3_resnet50,lraspp_mobilenet_v3_large \

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import hydra
 import pytest
@@ -106,3 +107,16 @@ def test_a_sweep_may_set_an_option_that_only_its_choices_have(loader: CheckedLoa
         loader.load_configuration("config", ["loss=dice", "loss.gamma=3"], RunMode.RUN)
     with pytest.raises(HydraException, match="no_such"):
         loader.load_configuration("config", ["loss=bce,dice", "no_such=3"], RunMode.MULTIRUN)
+
+
+def test_a_search_path_of_one_cell_does_not_affect_the_next(
+    loader: CheckedLoader, sweep: DictConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Net\n")
+    missing, added = ["model=mine"], [f"hydra.searchpath=[file://{tmp_path}]", "model=mine"]
+    with pytest.raises(HydraException, match="mine"):
+        loader.load_sweep_config(sweep, missing)
+    assert loader.load_sweep_config(sweep, added).model._target_ == "mine.Net"
+    with pytest.raises(HydraException, match="mine"):
+        loader.load_sweep_config(sweep, missing)

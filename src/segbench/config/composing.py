@@ -16,7 +16,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.errors import ConfigCompositionException
-from hydra.plugins.config_source import ConfigResult
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -49,12 +49,21 @@ class _Files(dict[str, ConfigResult | None]):
         return self
 
 
-class CheckedRepository(ConfigRepository):
-    """Reads YAML files as Hydra does, each of them once; its errors name the file."""
+class _Sources(dict[tuple[str, ObjectType | None], ConfigSource | None]):
+    """Where files and groups were found; shared by the copies of a repository as well."""
 
-    def __init__(self, config_search_path: ConfigSearchPath) -> None:
-        super().__init__(config_search_path)
+    def __deepcopy__(self, memo: object) -> "_Sources":
+        return self
+
+
+class CheckedRepository(ConfigRepository):
+    """Finds and reads YAML files as Hydra does, each of them once; its errors name the file."""
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Take the folders of a search path, as Hydra's loader does, and forget other files."""
+        super().initialize_sources(config_search_path)
         self._files = _Files()
+        self._sources = _Sources()
 
     def load_config(self, config_path: str) -> ConfigResult | None:
         """Read a config file, as Hydra's loader does.
@@ -65,6 +74,14 @@ class CheckedRepository(ConfigRepository):
         if config_path not in self._files:
             self._files[config_path] = self._read(config_path)
         return copy.deepcopy(self._files[config_path])
+
+    def _find_object_source(
+        self, config_path: str, object_type: ObjectType | None
+    ) -> ConfigSource | None:
+        key = config_path, object_type
+        if key not in self._sources:  # Hydra asks hundreds of times for each cell
+            self._sources[key] = super()._find_object_source(config_path, object_type)
+        return self._sources[key]
 
     def _read(self, config_path: str) -> ConfigResult | None:
         try:
