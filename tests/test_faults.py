@@ -21,7 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tiny import TINY, only_cell
 
 from segbench.cell.training import _stays_interrupted
-from segbench.commands.run import explain
+from segbench.commands.explaining import explain
 from segbench.errors import SegbenchError
 from segbench.records.checkpoints.files import write_checkpoint
 from segbench.records.checksums import DigestingFile

@@ -23,7 +23,7 @@ PRIVATE = {
     "cell/trainer.py": {
         "_check_on_train_epoch_end": "lightning.pytorch.callbacks:EarlyStopping.__init__",
     },
-    "commands/run.py": {"_get_node": "omegaconf:DictConfig._get_node"},
+    "commands/explaining.py": {"_get_node": "omegaconf:DictConfig._get_node"},
     "commands/starting/completion.py": {
         "_query": "hydra.plugins.completion_plugin:CompletionPlugin._query",
         "hydra._internal.core_plugins.bash_completion": (

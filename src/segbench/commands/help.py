@@ -23,7 +23,7 @@ COMMANDS = {
     "schema": "print a JSON schema, with which editors complete your YAML files",
     "completion": "print the script with which bash or zsh completes commands and options",
 }
-PLACES = {name: f"starting.{name}" for name in ("init", "new", "schema", "completion")}
+PLACES = {name: f"starting.{name}" for name in ("init", "new", "list", "schema", "completion")}
 USAGES = {  # of the commands without a YAML file
     "list": "list [models|losses|data|scores|…]",
     "new": "new network|loss|data|experiment NAME",

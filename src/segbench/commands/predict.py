@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from segbench.commands.run import collects_failures, one_line
+from segbench.commands.explaining import one_line
+from segbench.commands.run import collects_failures
 from segbench.commands.run_arguments import listed_option, packages, prepare_arguments, unwrapped
 from segbench.config.registry import CONF
 from segbench.data.decoding.files import SUFFIXES

@@ -1,39 +1,27 @@
 """Runs a command's Hydra main and turns any error into one line and an exit code."""
 
 import functools
-import inspect
 import os
 import shlex
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    InstantiationException,
-    MissingConfigException,
-    OverrideParseException,
-)
 from omegaconf import DictConfig, ListConfig
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from segbench.commands.explaining import FAILURE, explain, is_usage_error, own_error, similar
 from segbench.config.composing import checked_composition
 from segbench.config.identity import forget_data
 from segbench.config.own_packages import search_current_folder
-from segbench.config.quoting import find_unread, how_to_type, quoted_form
-from segbench.config.registry import compose, config_dir, config_groups, register_resolvers
-from segbench.errors import ConfigError, SegbenchError, printable
+from segbench.config.registry import register_resolvers
+from segbench.errors import ConfigError
 from segbench.hardware.load import CoreWatch
-from segbench.system_errors import explain_lack
 from segbench.text.screen import say
 
 FLAGS = {
@@ -44,7 +32,7 @@ FLAGS = {
 VALUED = {"--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn"} | {
     *("--config-path", "-cp", "--info", "-i")
 }
-USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+INTERRUPTED = 130  # exit code
 DRY_RUN = "--dry-run"  # a flag of training commands: cells are listed and not run
 # the load of the machine since the command began
 WATCH: ContextVar[CoreWatch] = ContextVar("WATCH")
@@ -163,8 +151,9 @@ def errors_of(
     """
     for flag in (each.partition("=")[0] for each in arguments if each.startswith("-")):
         if flag not in FLAGS:
-            return [ConfigError(f"no flag {flag!r}{_near(flag, FLAGS)}; --help lists them")]
-    sys.argv = ["segbench", *_flags_first(arguments)]
+            return [ConfigError(f"no flag {flag!r}{similar(flag, FLAGS)}; --help lists them")]
+    flags, words = _flags_and_words(arguments)  # flags come first, as Hydra's parser expects them
+    sys.argv = ["segbench", *flags, *words]
     register_resolvers()
     silence_hydra()
     forget_data()
@@ -182,15 +171,20 @@ def errors_of(
     return failures
 
 
-def _flags_first(arguments: list[str]) -> list[str]:
-    """The arguments with flags and their values first, as Hydra's parser expects them."""
+def _flags_and_words(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The flags with their values, and the other arguments."""
     flags: list[str] = []
-    rest: list[str] = []
+    words: list[str] = []
     expects_value = False  # the previous flag takes a value
     for argument in arguments:
-        (flags if expects_value or argument.startswith("-") else rest).append(argument)
+        (flags if expects_value or argument.startswith("-") else words).append(argument)
         expects_value = argument in VALUED
-    return [*flags, *rest]
+    return flags, words
+
+
+def typed_words() -> list[str]:
+    """The words after the command that runs, without flags and their values."""
+    return _flags_and_words(sys.argv[1:])[1]
 
 
 def _report(error: Exception, arguments: list[str], debug: bool) -> int:
@@ -207,14 +201,6 @@ def _report(error: Exception, arguments: list[str], debug: bool) -> int:
     return code
 
 
-def own_error(error: Exception) -> Exception:
-    """The segbench error that caused an OmegaConf error, if there is one; else the error itself."""
-    cause: BaseException | None = error
-    while isinstance(cause, OmegaConfBaseException):
-        cause = cause.__cause__ or cause.__context__
-    return cause if isinstance(cause, SegbenchError) else error
-
-
 def _write_traceback(trace: str) -> Path | None:
     """Write the traceback of an error that occurred before the cell's folder existed."""
     log = Path("outputs") / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
@@ -224,96 +210,3 @@ def _write_traceback(trace: str) -> Path | None:
     except OSError:  # in a read-only folder the error itself is still reported
         return None
     return log
-
-
-def is_usage_error(error: BaseException) -> bool:
-    """Whether the user can correct the error, so that its text suffices without a traceback."""
-    kinds = (SegbenchError, ValueError, ImportError, OmegaConfBaseException, HydraException)
-    cause = error.__cause__ if isinstance(error, InstantiationException) else None
-    return isinstance(cause or error, kinds) or explain_lack(error) is not None
-
-
-def explain(error: BaseException, arguments: list[str]) -> tuple[str, int]:
-    """One line about an error and its correction, and the exit code."""
-    multirun = bool({"-m", "--multirun"} & set(arguments))
-    if isinstance(error, HydraException) and (unread := find_unread(arguments)):
-        return printable(how_to_type(unread, multirun)), USAGE
-    if isinstance(error, MissingConfigException):
-        return _explain_missing(error, arguments), USAGE
-    if isinstance(error, ConfigCompositionException):
-        return _explain_override(error, arguments), USAGE
-    if "Unknown plugin class" in str(error):
-        extra = "ray" if "Ray" in str(error) else "launchers"
-        return f"hydra/launcher: not installed; pip install 'segbench[{extra}]'", USAGE
-    if isinstance(error, InterpolationResolutionError) and error.parent_node is not None:
-        before, _, reason = str(error).splitlines()[0].partition("resolving interpolation: ")
-        if before.startswith("ConfigError"):  # its text names the option
-            return reason, USAGE
-        return f"{error.full_key}: {reason or before}", USAGE
-    if isinstance(error, OverrideParseException | OmegaConfBaseException):
-        return one_line(error), USAGE
-    if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return one_line(error.__cause__), FAILURE  # the error that the target raised
-    return one_line(error), USAGE if isinstance(error, ConfigError) else FAILURE
-
-
-def one_line(error: BaseException) -> str:
-    """An error's text in one line; unless it is a usage error, its class comes first."""
-    text = printable(" ".join((explain_lack(error) or str(error)).split())) or "no message"
-    return text if is_usage_error(error) else f"{type(error).__name__}: {text}"
-
-
-def _near(name: str, known: Iterator[str] | set[str] | list[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _explain_missing(error: MissingConfigException, arguments: list[str]) -> str:
-    group, _, option = str(error.missing_cfg_file).partition("/")
-    options = config_groups(config_dir(arguments)).get(group)
-    if options is None:
-        return one_line(error)
-    near = _near(option, options)
-    return f"{group}={option}: no such option{near}; {group} has {', '.join(options)}"
-
-
-def _explain_override(error: ConfigCompositionException, arguments: list[str]) -> str:
-    """Hydra's message; for an unknown option, the most similar known option."""
-    parsed = [w for w in arguments if "=" in w and not w.startswith("-")]
-    for override in OverridesParser.create().parse_overrides(parsed):
-        if override.is_sweep_override() and "Ambiguous value" in str(error):
-            form = shlex.quote(quoted_form(str(override.input_line)) or "")
-            return f"{override.input_line}: several values take -m; as one text: {form}"
-        key = override.key_or_group
-        if f"'{key}'" in str(error) and not override.is_add():
-            if _is_of_trainer(key):
-                return f"{key}: an argument of Lightning's Trainer, which takes a plus: +{key}=…"
-            others = [w for w in parsed if w.partition("=")[0].lstrip("+~") != key]
-            known = list(_dotted(_try_compose(others)))
-            leaf = [k for k in known if k.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
-            near = f" (did you mean {leaf[0]!r}?)" if leaf else _near(key, known)
-            return f"no option {key!r}{near}; to add a new one write +{key}=…"
-    return one_line(error)
-
-
-def _is_of_trainer(key: str) -> bool:
-    group, _, name = key.partition(".")
-    if group != "trainer":
-        return False
-    from lightning import Trainer  # takes seconds to import
-
-    return name in inspect.signature(Trainer).parameters
-
-
-def _try_compose(arguments: list[str]) -> DictConfig | None:
-    try:
-        return compose(overrides=arguments)
-    except (HydraException, OmegaConfBaseException):  # a second error: no suggestion is possible
-        return None
-
-
-def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(node, DictConfig):
-        for key in map(str, node):
-            yield f"{prefix}{key}"
-            yield from _dotted(node._get_node(key), f"{prefix}{key}.")

@@ -19,12 +19,12 @@ from segbench.cell.continuation import find_source
 from segbench.cell.history import check_place, short
 from segbench.cell.notices import lacks_scores, notices
 from segbench.cell.trial import try_parts
+from segbench.commands.explaining import one_line
 from segbench.commands.run import (
     IS_DRY,
     WATCH,
     collects_failures,
     note_cell,
-    one_line,
     silence_hydra,
     typed_command,
 )

@@ -7,7 +7,8 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
-from segbench.commands.run import CELLS, USAGE, errors_of, explain, own_error
+from segbench.commands.explaining import USAGE, explain, own_error
+from segbench.commands.run import CELLS, errors_of
 from segbench.config.own_packages import apply_settings
 from segbench.errors import ConfigError, SegbenchError
 from segbench.notebook.state import borrowed_process
@@ -76,13 +77,14 @@ def _train(overrides: list[str], config_dir: str | Path | None) -> list[Cell]:
         KeyboardInterrupt: from the keyboard; the same call resumes.
     """
     asked = [] if config_dir is None else ["--config-dir", str(config_dir)]
-    arguments = apply_settings([*overrides, *asked])
     folders: list[Path] = []
     token = CELLS.set(folders)
+    arguments: list[str] = []
     errors: list[Exception] = []
     failed = False
     try:
         with borrowed_process(), lasting_streams():
+            arguments = apply_settings([*overrides, *asked])
             errors = errors_of(import_module("segbench.commands.train").main, arguments)
     except SystemExit as end:
         if end.code in _ENDED:

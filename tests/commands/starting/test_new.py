@@ -95,6 +95,19 @@ def test_it_takes_the_package_and_the_folder_of_the_settings(segbench: Run, tmp_
     assert (tmp_path / SETTINGS).read_text() == before
 
 
+def test_a_name_may_be_that_of_the_folder_of_yaml_files(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / SETTINGS).write_text('packages = ["ours"]\nconfig_dir = "data"\n')
+    (tmp_path / "data" / "model").mkdir()
+    (tmp_path / "data" / "model" / "mine.yaml").write_text("# My own network.\n")
+    assert segbench("list", "data") == segbench("schema", "data") == 0
+    assert "dsb2018" in capsys.readouterr().out
+    assert segbench("new", "experiment", "data") == 0
+    assert (tmp_path / "data" / "experiment" / "data.yaml").is_file()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

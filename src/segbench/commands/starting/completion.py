@@ -9,6 +9,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 
 from segbench.commands.help import COMMANDS, PLACES
+from segbench.commands.run import typed_words
 from segbench.config.registry import CONF, config_dir, config_groups, register_resolvers
 from segbench.errors import ConfigError
 from segbench.text.screen import say
@@ -40,10 +41,10 @@ def main() -> None:
     Raises:
         ConfigError: there is no such shell.
     """
-    words = [each for each in sys.argv[1:] if each in (*SHELLS, "query")]
+    words = typed_words()
     if words == ["query"]:
         say("\n".join(candidates(os.environ.get(LINE, ""))), keep="\n")
-    elif len(words) == 1:
+    elif len(words) == 1 and words[0] in SHELLS:
         say(_SCRIPTS[words[0]].rstrip(), keep="\n")
     else:
         raise ConfigError(

@@ -1,12 +1,12 @@
 """``segbench init``: looks at a folder of pictures, and writes the YAML file that reads it."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from segbench.commands.run import typed_words
 from segbench.commands.starting.new import DEFAULT, check_name
 from segbench.config.identity import nested
 from segbench.config.own_packages import SETTINGS, Settings, read_settings
@@ -29,8 +29,7 @@ def main() -> None:
         ConfigError: the folder holds no data set that can be read, or the name is in use.
     """
     settings = read_settings(Path())
-    words = [each for each in sys.argv[1:] if not each.startswith("-")]
-    words = [each for each in words if each != settings.config_dir]
+    words = typed_words()
     if not 1 <= len(words) <= 2:
         raise ConfigError(USAGE)
     root, name = user_path(words[0]), [*words, "mine"][1]

@@ -2,10 +2,10 @@
 
 import keyword
 import re
-import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from segbench.commands.run import typed_words
 from segbench.commands.starting.skeletons import GROUPS, KINDS
 from segbench.config.own_packages import SETTINGS, Settings, read_settings
 from segbench.config.registry import config_groups
@@ -35,9 +35,7 @@ def main() -> None:
     Raises:
         ConfigError: the words are no kind and name, or a file is there already.
     """
-    words = [each for each in sys.argv[1:] if not each.startswith("-")]
-    settings = read_settings(Path())
-    words = [each for each in words if each != settings.config_dir]
+    words, settings = typed_words(), read_settings(Path())
     if len(words) != 2:
         raise ConfigError(f"new: expected `segbench new {'|'.join(KINDS)} NAME`")
     kind, name = words

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from segbench.commands.run import typed_words
 from segbench.config.families import permitted_in_configs, resolve_target
 from segbench.config.registry import CONF, config_dir, config_groups
 from segbench.config.targets import OURS, signature_of
@@ -33,9 +34,7 @@ def main() -> None:
     Raises:
         ConfigError: there is no such group.
     """
-    extra = config_dir(sys.argv[1:])
-    asked = [each for each in sys.argv[1:] if not each.startswith("-")]
-    asked = [each for each in asked if extra is None or Path(each) != extra]
+    extra, asked = config_dir(sys.argv[1:]), typed_words()
     groups = config_groups(extra)
     if len(asked) > 1 or (asked and asked[0] not in groups):
         close = get_close_matches(asked[0], groups, n=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from segbench.commands.run import typed_words
 from segbench.config.registry import CONF, config_dir, config_groups
 from segbench.errors import ConfigError
 from segbench.metrics.registry import REGISTRY
@@ -19,9 +20,7 @@ def main() -> None:
     Raises:
         ConfigError: there is no such group.
     """
-    asked = [each for each in sys.argv[1:] if not each.startswith("-")]
-    extra = config_dir(sys.argv[1:])
-    asked = [each for each in asked if extra is None or Path(each) != extra]
+    extra, asked = config_dir(sys.argv[1:]), typed_words()
     groups = config_groups(extra)
     known = ["scores", *groups]
     for name in asked or ["model", "loss", "data", "scores"]:
