@@ -147,6 +147,8 @@ def test_own_configs_are_found(here: Path) -> None:
 
 
 def test_the_process_is_as_before(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SEGBENCH_PACKAGES", raising=False)
+    (here / "segbench.toml").write_text('packages = ["mylab"]\n')
     root = logging.getLogger()
     handler = logging.NullHandler()
     monkeypatch.setattr(root, "handlers", [*root.handlers, handler])
