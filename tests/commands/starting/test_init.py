@@ -77,6 +77,22 @@ def test_annotations_are_read_by_their_own_data_set(segbench: Run, tmp_path: Pat
     assert found["class_names"] == ["background", "cell: round"]
 
 
+def test_every_class_of_annotations_is_proposed(segbench: Run, tmp_path: Path) -> None:
+    names = [f"kind{k:02d}" for k in range(30)]
+    write_pictures(tmp_path / "coco", ["one"])
+    categories = [{"id": k, "name": name} for k, name in enumerate(["background", *names])]
+    content = {"images": [], "annotations": [], "categories": [*categories, "damaged"]}
+    (tmp_path / "coco" / "objects.json").write_text(json.dumps(content))
+    write_pictures(tmp_path / "marked", names)
+    for file, name in zip(sorted((tmp_path / "marked/photos").iterdir()), names, strict=True):
+        shapes = [{"label": label} for label in (name, "ignore")]
+        file.with_suffix(".json").write_text(json.dumps({"shapes": shapes}))
+    for folder in ("coco", "marked"):
+        assert segbench("init", folder, f"my_{folder}") == 0
+        found = yaml.safe_load((tmp_path / f"mine/data/my_{folder}.yaml").read_text())
+        assert found["class_names"] == ["background", *names]
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

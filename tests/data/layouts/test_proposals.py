@@ -158,3 +158,13 @@ def test_annotations_in_json(
     assert segbench("check", "data=folder", f"data.root={root}") == 1
     assert f"data={kind}" in (told := capsys.readouterr().out)
     assert "data.class_names='[background,car]'" in told
+
+
+def test_it_is_said_that_some_masks_alone_were_looked_into(tmp_path: Path) -> None:
+    for k in range(90):
+        save(tmp_path / "a" / f"{k}.png", photograph(k))
+        save(tmp_path / "b" / f"{k}.png", box(k))
+    found = propose(tmp_path)
+    assert found is not None
+    assert found.count == 90
+    assert found.values.kind == "class ids 0 to 1 (45 masks were looked into)"

@@ -11,8 +11,7 @@ from typing import Any
 from segbench.data.decoding.files import SUFFIXES
 
 _MOST_BYTES = 64 << 20  # of a JSON file that is looked into
-_LOOKED_AT = 20
-_SHOWN = 12  # names of classes
+_LOOKED_AT = 20  # files, to find out what they are
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,39 @@ class Annotations:
 
 def find_annotations(root: Path) -> Annotations | None:
     """The options that read the annotations below ``root``; None where there are none."""
-    for file in islice(sorted(root.rglob("*.json")), _LOOKED_AT):
+    files = sorted(root.rglob("*.json"))
+    for file in islice(files, _LOOKED_AT):
         found = _content(file)
         path = file.relative_to(root).as_posix()
         if {"images", "annotations", "categories"} <= found.keys():
-            names = [str(each.get("name")) for each in found["categories"][:_SHOWN]]
-            images = _folder_of(root, [str(each.get("file_name")) for each in found["images"]])
-            options = {"annotations": path, "images": images}
-            return Annotations(path, "coco", options | {"class_names": ["background", *names]})
-        if "shapes" in found and any(file.with_suffix(suffix).is_file() for suffix in SUFFIXES):
-            names = sorted({str(each.get("label")) for each in found["shapes"]})
-            return Annotations(path, "labelme", {"class_names": ["background", *names]})
+            options = {
+                "annotations": path,
+                "images": _folder_of(root, _texts(found["images"], "file_name")),
+                "class_names": _classes(_texts(found["categories"], "name")),
+            }
+            return Annotations(path, "coco", options)
+        if _is_labelme(file, found):
+            contents = ((each, _content(each)) for each in files)
+            shapes = (found["shapes"] for each, found in contents if _is_labelme(each, found))
+            labels = {label for each in shapes for label in _texts(each, "label")}
+            names = _classes(sorted(labels - {"ignore"}))  # which marks ignored pixels
+            return Annotations(path, "labelme", {"class_names": names})
     return None
+
+
+def _is_labelme(file: Path, found: Mapping[str, Any]) -> bool:
+    return "shapes" in found and any(file.with_suffix(suffix).is_file() for suffix in SUFFIXES)
+
+
+def _texts(entries: Any, key: str) -> list[str]:
+    """The values of a key in a list of mappings; other entries have none."""
+    given = entries if isinstance(entries, list) else []
+    return [str(each[key]) for each in given if isinstance(each, dict) and key in each]
+
+
+def _classes(names: list[str]) -> list[str]:
+    """Background, and every other name once."""
+    return list(dict.fromkeys(["background", *names]))
 
 
 def _folder_of(root: Path, names: list[str]) -> str:

@@ -1,7 +1,7 @@
 """What unknown mask files hold: class ids, grey values or colours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,13 @@ def describe_masks(files: Sequence[Path]) -> Values | None:
     """
     step = max(1, len(files) // _READ)
     opened = [found for file in files[::step] if (found := _stored(file)) is not None]
-    if not opened:
-        return None
+    found = _describe(opened) if opened else None
+    if found is None or len(opened) == len(files):
+        return found
+    return replace(found, kind=f"{found.kind} ({len(opened)} masks were looked into)")
+
+
+def _describe(opened: Sequence[tuple[npt.NDArray[Any], bool]]) -> Values | None:
     if any(lossy for _, lossy in opened):
         return _black_and_white("black and white, compressed with loss")
     tuples = {value for stored, _ in opened for value in _distinct(stored)}
