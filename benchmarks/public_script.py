@@ -141,8 +141,10 @@ def main() -> None:
     home, parts = Path.cwd(), parts_of(ours[0])
     os.chdir(work)
     sys.path.insert(0, str(work))
-    if not (work / "models" / name / "model.pth").exists():
+    finished = work / "models" / name / "finished"  # its weights are there after the first epoch
+    if not finished.exists():
         train(work, parts, [*words.split(), "--epochs", str(chosen.epochs)], chosen.seed)
+        finished.touch()
     predict(work, name, arch, parts["test"], work / "masks" / name)
     os.chdir(home)
     theirs = score(work / "masks" / name, data, "public_script", ours[0], chosen.seed)

@@ -55,10 +55,10 @@ def describe_masks(files: Sequence[Path]) -> Values | None:
     """
     step = max(1, len(files) // _READ)
     opened = [found for file in files[::step] if (found := _stored(file)) is not None]
-    found = _describe(opened) if opened else None
-    if found is None or len(opened) == len(files):
-        return found
-    return replace(found, kind=f"{found.kind} ({len(opened)} masks were looked into)")
+    described = _describe(opened) if opened else None
+    if described is None or len(opened) == len(files):
+        return described
+    return replace(described, kind=f"{described.kind} ({len(opened)} masks were looked into)")
 
 
 def _describe(opened: Sequence[tuple[npt.NDArray[Any], bool]]) -> Values | None:
