@@ -303,13 +303,17 @@ def test_a_cell_that_another_process_ends_between_two_looks_is_done(
     assert cell.state == "done"
 
 
-def test_ctrl_c_ends_the_sweep_and_not_the_cell_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_sweep_and_not_the_cell_alone(
+    tmp_path: Path, sent: int, code: int
+) -> None:
     process = start(tmp_path, *GRID, "trainer.max_epochs=200")
     wait_for(process, lambda: any(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command resumes" in err
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out.splitlines()[-1].endswith("waiting: interrupted; the same command resumes it")
+    assert "failed" not in out + err
     assert "Traceback" not in err
     assert [read_record(cell)["status"] for cell in cells(tmp_path).values()] == ["interrupted"]
 

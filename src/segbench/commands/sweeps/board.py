@@ -79,7 +79,7 @@ class Board:
         for count, cell in enumerate(self.cells, 1):
             cell.refresh()
             line = _line(cell)
-            if line != self._printed[cell.folder] and cell.state != "waiting":
+            if line not in (self._printed[cell.folder], "waiting"):
                 self._printed[cell.folder] = line
                 self._print(f"[{count}/{len(self.cells)}] {cell.name}: {line}")
 

@@ -29,6 +29,7 @@ NOTHING = (
     "it ended, but no cell has left a record here; its processes have to work in this folder, on a "
     "file system that all machines share"
 )
+RESUMES = "interrupted; the same command resumes it"
 CELL = "SEGBENCH_CELL"  # the overrides of the cell, for all processes of the cell
 
 
@@ -98,7 +99,7 @@ def _missing(cells: list[Planned]) -> list[Planned]:
 def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
     """Launch cells and settle their states; returns the error of the launcher itself, if any."""
     reasons: list[str | None] = [None] * len(cells)
-    is_cut = False
+    is_cut, why = False, ""  # whether running cells were cut short, to be resumed
     try:
         with end_vain_wait([cell.folder for cell in cells]):
             results = launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
@@ -111,11 +112,14 @@ def _launch(cells: list[Planned], launch: Launch) -> Exception | None:
         ):  # processes that the launcher left running
             time.sleep(1)
         return error
+    except BaseException:  # Ctrl-C, SIGTERM
+        is_cut, why = True, RESUMES
+        raise
     finally:
         for cell, reason in zip(cells, reasons, strict=True):
             cell.settle_launched(reason)
             if is_cut and cell.recorded == "interrupted":
-                cell.state, cell.reason = "waiting", ""
+                cell.state, cell.reason = "waiting", why
 
 
 def _end_ray() -> bool:
