@@ -60,11 +60,14 @@ def main(cfg: DictConfig) -> None:
 def _propose(cfg: DictConfig) -> None:
     """Print the command that would read a folder whose layout the options do not describe."""
     from segbench.data.layouts.jsons import find_annotations
+    from segbench.data.layouts.known import find_known
     from segbench.data.layouts.proposals import propose
 
     root = user_path(str(cfg.data.root))
     if HydraConfig.get().runtime.choices.get("data") != "folder" or not root.is_dir():
         return
+    if known := find_known(root):
+        say(f"proposal: {root} is laid out as the data set that data={known} reads")
     if found := find_annotations(root):
         say(f"proposal: {found.line}")
     if proposal := propose(root):

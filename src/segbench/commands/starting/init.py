@@ -59,8 +59,12 @@ def describe(root: Path) -> str:
     """
     from segbench.data.check.likely_groups import likely_pattern
     from segbench.data.layouts.jsons import find_annotations
+    from segbench.data.layouts.known import find_known
     from segbench.data.layouts.proposals import propose
 
+    if known := find_known(root):
+        head = f"# {root}: laid out as the data set that data={known} reads, with its classes"
+        return "\n".join([head, *_yaml(known, {"root": str(root.resolve())})]) + "\n"
     if found := find_annotations(root):
         head = f"# {root}: {found.file} holds the annotations"
         return "\n".join([head, *_lines(found.data, root, found.options)]) + "\n"
@@ -82,8 +86,11 @@ def describe(root: Path) -> str:
 
 
 def _lines(data: str, root: Path, options: Mapping[str, Any]) -> list[str]:
+    return _yaml(data, {"root": str(root.resolve()), **options, "size": 256, "batch_size": 8})
+
+
+def _yaml(data: str, told: Mapping[str, Any]) -> list[str]:
     head = ["defaults:", f"  - {data}", "  - _self_"]
-    told = {"root": str(root.resolve()), **options, "size": 256, "batch_size": 8}
     notes = {
         "class_names": "replace the names by yours, in their order",
         "palette": "with the same names",
