@@ -53,7 +53,7 @@ INSIDE = {  # the folders of data, models and report
     "data.decoding": set(),
     "data.groups": set(),
     "data.store": set(),
-    "data.check": {"data", "data.decoding", "data.groups", "data.store"},
+    "data.check": {"data", "data.decoding", "data.groups", "data.layouts", "data.store"},
     "models": {"models.parts"},
     "models.parts": set(),
     "report": {

@@ -18,6 +18,7 @@ from segbench.data.decoding.opening import MAX_PIXELS, is_large
 from segbench.data.decoding.reads import recorded_reads, recording
 from segbench.data.faults import constant_channels, count_notes, refuse_blank, refuse_faulty
 from segbench.data.groups.naming import check_group
+from segbench.data.layouts.numbers import numbered_objects
 from segbench.data.options import (
     as_size,
     as_texts,
@@ -337,6 +338,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
             counted = count_notes([case.name for case in self.cases], self.prepared.notes)
             told = self.splitting.notices(self.cases, self.find_split(), facts, self.parts)
             told += constant_channels(self.prepared.ranges)
+            told += numbered_objects(self.prepared.labels, self.ignore_index)
             for text in (*(text for _, text in counted), *told):
                 say(f"notice: {text}")
             self._has_printed_notes = True

@@ -10,6 +10,7 @@ import pytest
 from made_data import box, picture, save
 from PIL import Image
 
+from segbench.data.layouts.numbers import are_numbers
 from segbench.data.layouts.proposals import propose
 
 
@@ -74,6 +75,7 @@ COLOURS = np.array([[0, 0, 0], [128, 64, 128], [0, 0, 142]], np.uint8)
             "ISIC_*_segmentation.png",
         ),
         ("Pictures/{k}.jpg", "Truth/{k}.png", "indexed", "Pictures/*.jpg", "Truth/*.png"),
+        ("{p}/{k}/image.png", "{p}/{k}/mask.png", None, "<part>/*/image.png", "<part>/*/mask.png"),
     ],
 )
 def test_layouts_that_people_have(
@@ -168,3 +170,43 @@ def test_it_is_said_that_some_masks_alone_were_looked_into(tmp_path: Path) -> No
     assert found is not None
     assert found.count == 90
     assert found.values.kind == "class ids 0 to 1 (45 masks were looked into)"
+
+
+def numbered(k: int, objects: int) -> np.ndarray:
+    """A mask of 16 bits with the numbers of some objects."""
+    mask = np.zeros((48, 48), np.uint16)
+    for number in range(1, objects + 1):
+        y, x = divmod(number - 1, 11)
+        mask[4 * y : 4 * y + 3, 4 * x : 4 * x + 3] = number
+    return np.roll(mask, k, axis=1)
+
+
+@pytest.mark.parametrize("objects", [(3, 5, 8, 0), (60, 5, 90, 100)])
+def test_numbers_of_objects(
+    objects: tuple[int, ...], segbench: Any, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for k, count in enumerate(objects):
+        save(tmp_path / "set" / "a" / f"{k}.png", picture(k, 48, 48))
+        save(tmp_path / "set" / "b" / f"{k}.png", numbered(k, count))
+    found = propose(tmp_path / "set")
+    assert found is not None
+    assert found.options["instances"] is True
+    kind = f"numbers of objects, 1 to n in each mask, with n from {min(objects)} to {max(objects)}"
+    assert found.values.kind == kind
+    names = [f"c{k}" for k in range(max(objects) + 1)]
+    words = ["data=folder", "data.root=set", "data.images=a/*", "data.masks=b/*"]
+    split = ["data.split.train=0.5", "data.split.val=0.25", "data.split.test=0.25"]
+    told = "data.instances=true with two data.class_names tells the objects"
+    assert segbench("check", *words, *split, f"data.class_names={names}") == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+    classes = ["data.class_names=[background,cell]", "data.instances=true"]
+    assert segbench("check", *words, *split, *classes) == 0
+    assert told not in " ".join(capsys.readouterr().out.split())
+
+
+def test_classes_are_no_numbers_of_objects() -> None:
+    assert are_numbers([[0, 1, 2, 3], [0, 1], [0, 1, 2, 3, 4]]) == (1, 4)
+    assert are_numbers([[0, 1, 2, 4], [0, 1], [0, 1, 2, 3, 4]]) is None  # 3 is left out
+    assert are_numbers([[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1]]) is None  # two numbers alone
+    assert are_numbers([[0, 1], [0, 1, 2], [0, 1, 2, 3]]) is None  # few enough to be classes
+    assert are_numbers([]) is None

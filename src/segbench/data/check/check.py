@@ -22,6 +22,7 @@ from segbench.data.faults import (
     count_notes,
     is_blank,
 )
+from segbench.data.layouts.numbers import numbered_objects
 from segbench.data.splitting import CaseFacts
 from segbench.data.store.prepared import Case
 from segbench.errors import DataError, SegbenchError
@@ -64,6 +65,9 @@ def check_data(
     problems += [Problem("notice", "how pictures are read", *each) for each in counted]
     constant = constant_channels([each.ranges for each in checked])
     problems += [Problem("notice", "constant channel", "", text) for text in constant]
+    present = [np.flatnonzero(each.counts).tolist() for each in checked]
+    numbered = numbered_objects(present, data.ignore_index)
+    problems += [Problem("notice", "numbers of objects", "", text) for text in numbered]
     parts, groups, unsplit = split_cases(data, cases, checked)
     problems += [
         *unsplit,

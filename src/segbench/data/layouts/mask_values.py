@@ -7,16 +7,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from segbench.data.decoding.files import read_file
 from segbench.data.decoding.opening import max_bytes
 from segbench.data.decoding.picture_facts import holds_loss
 from segbench.data.decoding.pictures import decode_mask
+from segbench.data.layouts.numbers import are_numbers
 from segbench.errors import DataError
 
 _MOST_PIXELS = 50_000_000  # of a mask that is looked into
 _MOST_VALUES = 40  # a mask with more is no mask of classes
 _READ = 40  # masks whose values are collected
+# of a mask with numbers of objects, the least share of
+_SAME = 0.5  # pixels that equal their neighbour
+_WHOLE = 0.9  # numbers whose pixels are one connected area
+_LOOKED_AT = 20  # numbers of a mask
 _DARK, _BRIGHT = 40, 215  # of a black-and-white mask after compression with loss
 
 
@@ -44,7 +50,7 @@ def looks_like_mask(file: Path) -> bool:
     if lossy:
         grey = stored if stored.ndim == 2 else stored[:, :, :3].max(axis=2)
         return float(((grey < _DARK) | (grey > _BRIGHT)).mean()) > 0.97
-    return len(_distinct(stored)) <= _MOST_VALUES
+    return len(_distinct(stored)) <= _MOST_VALUES or _is_numbered(stored)
 
 
 def describe_masks(files: Sequence[Path]) -> Values | None:
@@ -64,6 +70,11 @@ def describe_masks(files: Sequence[Path]) -> Values | None:
 def _describe(opened: Sequence[tuple[npt.NDArray[Any], bool]]) -> Values | None:
     if any(lossy for _, lossy in opened):
         return _black_and_white("black and white, compressed with loss")
+    if all(_is_numbered(stored) or not stored.any() for stored, _ in opened):
+        found = are_numbers(np.unique(stored).tolist() for stored, _ in opened)
+        if found is not None:
+            kind = f"numbers of objects, 1 to n in each mask, with n from {found[0]} to {found[1]}"
+            return Values(kind, {"class_names": _names(2), "instances": True}, 2)
     tuples = {value for stored, _ in opened for value in _distinct(stored)}
     if len(tuples) > _MOST_VALUES:
         return None
@@ -113,6 +124,21 @@ def _stored(file: Path) -> tuple[npt.NDArray[Any], bool] | None:
         return (stored, holds_loss(content)) if stored.dtype.kind in "ui" else None
     except DataError:
         return None
+
+
+def _is_numbered(stored: npt.NDArray[Any]) -> bool:
+    """Whether a grey picture holds the values 0 to n, each a connected area, as objects are."""
+    if stored.ndim != 2 or stored.shape[1] < 2:
+        return False
+    if (stored[:, 1:] == stored[:, :-1]).mean() < _SAME:
+        return False
+    values = np.unique(stored)
+    if values[0] != 0 or not 1 <= values[-1] == len(values) - 1:
+        return False
+    boxes = [*enumerate(ndimage.find_objects(stored.astype(np.int64)), 1)]
+    chosen = boxes[:: max(1, len(boxes) // _LOOKED_AT)]
+    pieces = [ndimage.label(stored[box] == number)[1] for number, box in chosen]
+    return pieces.count(1) >= _WHOLE * len(pieces)
 
 
 def _distinct(stored: npt.NDArray[Any]) -> set[tuple[int, ...]]:

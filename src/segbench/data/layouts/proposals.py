@@ -149,6 +149,9 @@ def _patterns_of(path: str) -> Iterator[tuple[str, Key]]:
             if part:
                 tail = re.sub(rf"(?<=[_-]){re.escape(part)}(?=[._-])", PART, tail)
             yield f"{before}{head}*{tail}", (part, id_)
+    for depth in range(last + 1, len(folders)):  # a folder for each case
+        after = "/".join([*shown[depth + 1 :], name])
+        yield "/".join([*shown[:depth], "*", after]), (part, folders[depth])
 
 
 def _ends(name: str) -> Iterator[tuple[str, str]]:
