@@ -305,9 +305,12 @@ def test_a_cell_that_another_process_ends_between_two_looks_is_done(
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_sweep_and_not_the_cell_alone(
-    tmp_path: Path, sent: int, code: int
+    tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
+    # a suite that runs in the background of a shell ignores Ctrl-C, and so would its processes
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(tmp_path, *GRID, "trainer.max_epochs=200")
+    signal.signal(signal.SIGINT, before)
     wait_for(process, lambda: any(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
