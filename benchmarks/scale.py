@@ -2,21 +2,27 @@
 
     python benchmarks/scale.py [--cells 1000] [--images 133] [--real]
 
-Made-up records are compared as in report.py; with --real a sweep of as many tiny cells runs on
-joblib (an hour on two cores), and is planned again when nothing is left to run.
+Made-up records are compared as in report.py. Where nothing is left to run, the finished cells are
+copies of those of the first seed. With --real a sweep of as many tiny cells runs on joblib (ten
+minutes on two cores, 15 GB).
 """
 
 import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 from report import write_cell
+from segbench.__main__ import main as segbench
+from segbench.commands.sweeps import sweep
+from segbench.commands.sweeps.planned import Planned
 
 SMALL = ("model.base_channels=4", "data.count=12", "data.size=32", "trainer.max_epochs=1")
 MODELS = "unet,segnet,unet_compact,unetpp,resnet34_unet"
@@ -60,6 +66,23 @@ def compared(folder: Path, cells: int, images: int) -> None:
     print(f"compare: {cells} cells x {images} images: {found}")
 
 
+def finish(folder: Path, cells: int) -> None:
+    """Leave a folder for every cell of the grid: one seed is trained, the others are copies."""
+    seconds(folder, *grid(COMBINATIONS))
+    found: list[Planned] = []
+    home = Path.cwd()
+    os.chdir(folder)
+    with patch.object(sweep, "print_dry_run", found.extend):
+        segbench([*grid(cells), "--dry-run"])
+    for cell in found:
+        if not cell.folder.exists():
+            model_and_loss = cell.folder.name.rsplit("-", 2)[0]
+            (trained,) = cell.folder.parent.glob(f"{model_and_loss}-s0-*")
+            large = shutil.ignore_patterns("checkpoints", "tensorboard", "panels")
+            shutil.copytree(trained, cell.folder, ignore=large)
+    os.chdir(home)
+
+
 def run(folder: Path, cells: int) -> None:
     jobs = len(os.sched_getaffinity(0))
     packed = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]
@@ -85,9 +108,11 @@ def main() -> None:
         folder = Path(work)
         planned(folder, cells, "plan, all to run")
         compared(folder, cells, images)
+        finish(folder, cells)
+        planned(folder, cells, "plan, nothing left")
         if asked.real:
+            shutil.rmtree(folder / "outputs")
             run(folder, cells)
-            planned(folder, cells, "plan, nothing left")
 
 
 if __name__ == "__main__":
