@@ -13,7 +13,6 @@ minutes on one core for the U-Net with 16 channels.
 
 import argparse
 import os
-import re
 import runpy
 import subprocess
 import sys
@@ -33,8 +32,10 @@ from torch.nn import functional as F
 
 from segbench.records.cells import Cell, find_cells
 
-FILTERS = re.compile(r"nb_filter = \[.*\]")
-SECOND_DIVISION = "img = img.astype('float32') / 255"
+# What is changed in the script's files; its U-Net does not take all arguments of its train.py.
+FILTERS = ("archs.py", "nb_filter = [32, 64, 128, 256, 512]")
+ARGUMENTS = ("archs.py", "input_channels=3, **kwargs")
+DIVISION = ("dataset.py", "img = img.astype('float32') / 255")
 CHANGED = ("RandomRotate90", "Flip", "HueSaturationValue", "RandomBrightness", "RandomContrast")
 
 
@@ -46,19 +47,26 @@ def parts_of(cell: Cell) -> dict[str, list[str]]:
 def prepare(script: Path, data: Path, work: Path, channels: int, once: bool) -> None:
     """A copy of the script with the data where it looks for them, and a network of other width."""
     for file in script.glob("*.py"):
-        text = file.read_text()
-        filters = f"nb_filter = {[channels << level for level in range(5)]}"
-        # its U-Net does not take all arguments that its train.py gives
-        text = text.replace("input_channels=3, **kwargs", "input_channels=3, *args, **kwargs")
-        if once:
-            text = text.replace(SECOND_DIVISION, SECOND_DIVISION.removesuffix(" / 255"))
-        (work / file.name).write_text(FILTERS.sub(filters, text))
+        (work / file.name).write_text(file.read_text())
+    change(work, FILTERS, f"nb_filter = {[channels << level for level in range(5)]}")
+    change(work, ARGUMENTS, "input_channels=3, *args, **kwargs")
+    if once:
+        change(work, DIVISION, DIVISION[1].removesuffix(" / 255"))
     source = work / "inputs" / "data-science-bowl-2018"
     source.mkdir(parents=True, exist_ok=True)
     if not (source / "stage1_train").exists():
         (source / "stage1_train").symlink_to((data / "dsb2018" / "stage1_train").resolve())
     if not (work / "inputs" / "dsb2018_96").exists():
         subprocess.run([sys.executable, "preprocess_dsb2018.py"], cwd=work, check=True)
+
+
+def change(work: Path, place: tuple[str, str], text: str) -> None:
+    """Replace a text in one of the script's files, which must hold it."""
+    name, old = place
+    before = (work / name).read_text()
+    if old not in before:
+        sys.exit(f"{name} of the script has no {old!r}; this benchmark knows commit 557ea02")
+    (work / name).write_text(before.replace(old, text))
 
 
 def modules(parts: dict[str, list[str]]) -> dict[str, Any]:
@@ -139,6 +147,8 @@ def main() -> None:
     found = [each for each in find_cells([chosen.records]) if each.status == "done"]
     alike = [each for each in found if each.choices["model"] == chosen.model]
     ours = [each for each in alike if not each.config["model.deep_supervision"]]
+    if not ours:
+        sys.exit(f"{chosen.records}: no finished cell of model={chosen.model}")
     work, data = chosen.work.resolve(), chosen.data.resolve()
     work.mkdir(parents=True, exist_ok=True)
     prepare(chosen.script, data, work, chosen.channels, chosen.once)

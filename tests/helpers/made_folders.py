@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from segbench.config.identity import nested
 from segbench.metrics.registry import BY_NAME, SURFACE
 from segbench.metrics.scores import aggregate, score_table
 from segbench.records.record import CONFIG, RUN, SCORES, SPLIT, write_json, write_text
@@ -82,17 +83,6 @@ def surface_of(counts: np.ndarray) -> np.ndarray:
         for k, name in enumerate(SURFACE, start=1)
     ]
     return np.where(there[..., None], np.stack(scores, axis=-1), np.nan)
-
-
-def nested(dotted: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = {}
-    for key, value in dotted.items():
-        *path, last = key.split(".")
-        node = plain
-        for part in path:
-            node = node.setdefault(part, {})
-        node[last] = value
-    return plain
 
 
 def _cases(places: range, split: int, groups: dict[str, str] | None) -> list[dict[str, str]]:

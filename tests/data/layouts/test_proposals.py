@@ -10,6 +10,8 @@ import pytest
 from made_data import box, picture, save
 from PIL import Image
 
+from segbench.config.build import build
+from segbench.config.registry import compose
 from segbench.data.layouts.numbers import are_numbers
 from segbench.data.layouts.proposals import propose
 
@@ -198,6 +200,9 @@ def test_numbers_of_objects(
     split = ["data.split.train=0.5", "data.split.val=0.25", "data.split.test=0.25"]
     told = "data.instances=true with two data.class_names tells the objects"
     assert segbench("check", *words, *split, f"data.class_names={names}") == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+    data = build(compose(overrides=[*words, *split, f"data.class_names={names}"]).data, "data")
+    data.setup()  # as in training
     assert told in " ".join(capsys.readouterr().out.split())
     classes = ["data.class_names=[background,cell]", "data.instances=true"]
     assert segbench("check", *words, *split, *classes) == 0

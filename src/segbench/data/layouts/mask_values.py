@@ -19,10 +19,10 @@ from segbench.errors import DataError
 _MOST_PIXELS = 50_000_000  # of a mask that is looked into
 _MOST_VALUES = 40  # a mask with more is no mask of classes
 _READ = 40  # masks whose values are collected
-# of a mask with numbers of objects, the least share of
-_SAME = 0.5  # pixels that equal their neighbour
-_WHOLE = 0.9  # numbers whose pixels are one connected area
-_LOOKED_AT = 20  # numbers of a mask
+# In a mask with numbers of objects at least these shares of
+_SAME = 0.5  # the pixels equal their neighbour,
+_WHOLE = 0.9  # and the numbers are one connected area each.
+_LOOKED_AT = 20  # numbers of a mask, to see whether they are
 _DARK, _BRIGHT = 40, 215  # of a black-and-white mask after compression with loss
 
 
