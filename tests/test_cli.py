@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from forked import Forked
 from tiny import TINY, only_cell
 
 from segbench.records.record import read_record
 
 Run = Callable[..., int]
-
-
-def python(*words: str, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "segbench", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, **options)  # type: ignore[call-overload, no-any-return]
+Start = Callable[..., Forked]
 
 
 def test_help_names_commands_groups_and_examples_and_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -44,7 +41,8 @@ def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "srun").touch(0o755)  # as on the login node of a cluster
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    done = python(*TINY, cwd=tmp_path)
+    command = [sys.executable, "-m", "segbench", *TINY]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     lines = done.stdout.splitlines()
@@ -66,33 +64,28 @@ def test_a_cell_leaves_its_record_and_prints_no_more_than_it_should(
     assert kept == {"best.ckpt", "last.ckpt", "last-1.ckpt"}  # the last: for a longer training
 
 
-def test_killed_in_mid_epoch_it_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+def test_killed_in_mid_epoch_it_goes_on_to_the_same_numbers(start: Start, tmp_path: Path) -> None:
     # dropout: random numbers in the network must repeat too
     words = [*TINY[:-1], "trainer.max_epochs=30", "model.dropout=0.2"]
     (tmp_path / "killed").mkdir()
     (tmp_path / "whole").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "segbench", *words],
-        cwd=tmp_path / "killed",
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    process = start(tmp_path / "killed", *words)
     for line in process.stdout:
         if line.startswith("epoch 4/"):
             break
     time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process.communicate()
     cell = only_cell(tmp_path / "killed")
     assert read_record(cell)["status"] == "running"
 
-    again = python(*words, cwd=tmp_path / "killed")
-    assert again.returncode == 0, again.stderr
-    assert "resuming after epoch" in again.stdout
-    assert "epoch 2/30" not in again.stdout
-    assert python(*words, cwd=tmp_path / "whole").returncode == 0
+    again = start(tmp_path / "killed", *words)
+    said, errors = again.communicate()
+    assert again.returncode == 0, errors
+    assert "resuming after epoch" in said
+    assert "epoch 2/30" not in said
+    undisturbed = start(tmp_path / "whole", *words)
+    assert undisturbed.communicate()[1] == ""
     whole = only_cell(tmp_path / "whole")
     assert cell.name == whole.name
     assert (cell / "scores.csv").read_text() == (whole / "scores.csv").read_text()
@@ -103,15 +96,8 @@ def test_killed_in_mid_epoch_it_goes_on_to_the_same_numbers(tmp_path: Path) -> N
         assert one[field] == other[field]
 
 
-def test_ctrl_c_ends_cleanly_with_what_is_known_recorded(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "segbench", *TINY, "trainer.max_epochs=2000"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+def test_ctrl_c_ends_cleanly_with_what_is_known_recorded(start: Start, tmp_path: Path) -> None:
+    process = start(tmp_path, *TINY, "trainer.max_epochs=2000")
     for line in process.stdout:
         if line.startswith("epoch 3/"):
             process.send_signal(signal.SIGINT)
@@ -126,15 +112,8 @@ def test_ctrl_c_ends_cleanly_with_what_is_known_recorded(tmp_path: Path) -> None
     assert record["train_seconds"] > 0
 
 
-def test_sigterm_is_no_success(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "segbench", *TINY, "trainer.max_epochs=2000", "data.num_workers=1"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
+def test_sigterm_is_no_success(start: Start, tmp_path: Path) -> None:
+    process = start(tmp_path, *TINY, "trainer.max_epochs=2000", "data.num_workers=1")
     for line in process.stdout:
         if line.startswith("epoch 3/"):
             os.killpg(process.pid, signal.SIGTERM)  # its loading process gets it too

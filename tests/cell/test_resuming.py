@@ -4,12 +4,12 @@ import csv
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from forked import Forked
 from tiny import TINY, only_cell
 
 from segbench.records.record import read_record
@@ -19,19 +19,7 @@ WORDS = (*TINY, "trainer.max_epochs=6", "augment=hflip", "data.batch_size=4", "m
 WORDS = (*WORDS, "+trainer.val_check_interval=0.5")
 
 
-def start(folder: Path, workers: int) -> subprocess.Popen[str]:
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "segbench", *WORDS, f"data.num_workers={workers}"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def read_until(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout is not None
+def read_until(process: Forked, word: str) -> None:
     for line in process.stdout:
         if line.startswith(word):
             return
@@ -47,11 +35,15 @@ def curves(cell: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_other_numbers_of_loading_processes_and_kills_change_no_number(tmp_path: Path) -> None:
+def test_other_numbers_of_loading_processes_and_kills_change_no_number(
+    start: Callable[..., Forked], tmp_path: Path
+) -> None:
     whole, kills = tmp_path / "whole", tmp_path / "kills"
-    undisturbed = start(whole, 0)
+    whole.mkdir()
+    kills.mkdir()
+    undisturbed = start(whole, *WORDS, "data.num_workers=0")
     assert undisturbed.communicate(timeout=120)[1] == ""
-    process = start(kills, 2)
+    process = start(kills, *WORDS, "data.num_workers=2")
     read_until(process, "epoch 2/")
     for worker in children(process.pid)[:1]:
         os.kill(worker, signal.SIGKILL)
@@ -60,12 +52,12 @@ def test_other_numbers_of_loading_processes_and_kills_change_no_number(tmp_path:
     assert re.match("error: a loading process (was killed|ended)", err)
     assert len(err.splitlines()) == 1
     assert read_record(only_cell(kills))["status"] == "failed"
-    process = start(kills, 1)
+    process = start(kills, *WORDS, "data.num_workers=1")
     read_until(process, "epoch 4/")
-    process.kill()
+    process.send_signal(signal.SIGKILL)
     process.communicate()
     time.sleep(1)
-    process = start(kills, 4)
+    process = start(kills, *WORDS, "data.num_workers=4")
     said, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "resuming after epoch" in said

@@ -1,11 +1,11 @@
 """Every YAML composes and builds, and the cell's name follows from what it changes."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
@@ -99,17 +99,12 @@ def test_a_published_table_that_is_none_is_refused(value: str) -> None:
         check_cell(compose(overrides=[f"published={value}"]))
 
 
-def test_the_command_line_prints_the_cell(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "segbench", "model=unetpp", "--cfg", "job"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "_target_: segbench.models.unetpp." in done.stdout
-    assert "max_epochs:" in done.stdout
+def test_the_command_line_prints_the_cell(start: Callable[..., Forked], tmp_path: Path) -> None:
+    process = start(tmp_path, "model=unetpp", "--cfg", "job")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "_target_: segbench.models.unetpp." in out
+    assert "max_epochs:" in out
     assert not (tmp_path / "outputs").exists()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from segbench.config.own_packages import SETTINGS, Settings, read_settings
 from segbench.errors import ConfigError
@@ -16,38 +17,26 @@ ALL = (("network", "tinynet"), ("loss", "my_loss"), ("data", "arrays"), ("experi
 SMALL = ("data.size=32", "data.count=12", "trainer=smoke")
 
 
-@pytest.fixture
-def in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs segbench, or pytest, in a process of its own, as a person would."""
+def test_every_kind_works_and_its_own_tests_pass(
+    start: Callable[..., Forked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SEGBENCH_PACKAGES", raising=False)
 
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def said(*words: str) -> str:
+        process = start(tmp_path, *words)
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        return out
 
-    return run
-
-
-def test_every_kind_works_and_its_own_tests_pass(
-    in_a_shell: Callable[..., str], tmp_path: Path
-) -> None:
     for kind, name in ALL:
-        said = in_a_shell("segbench", "new", kind, name)
-        assert f"tests/test_{name}.py" in said
+        assert f"tests/test_{name}.py" in said("new", kind, name)
     assert read_settings(tmp_path) == Settings(("mylab",), "mine")
-    tested = in_a_shell("pytest", "-q", "-p", "no:cacheprovider", "-n0", "tests")
-    assert "8 passed" in tested
-    ran = in_a_shell("segbench", "model=tinynet", "loss=my_loss", *SMALL)
-    assert "test scores" in ran
-    assert "tinynet" in in_a_shell("segbench", "list", "models")
-    assert "12 cells: 12 to run" in in_a_shell("segbench", "-m", "--dry-run", "experiment=first")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "tests"]
+    tested = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert "8 passed" in tested.stdout, tested.stdout + tested.stderr
+    assert "test scores" in said("model=tinynet", "loss=my_loss", *SMALL)
+    assert "tinynet" in said("list", "models")
+    assert "12 cells: 12 to run" in said("-m", "--dry-run", "experiment=first")
 
 
 @pytest.mark.parametrize(

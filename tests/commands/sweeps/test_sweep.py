@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import Forked
 from hydra.core.plugins import Plugins
 from tiny import TINY
 
@@ -19,6 +20,7 @@ from segbench.commands.sweeps.board import Planned
 from segbench.records.record import read_record, write_record
 
 Run = Callable[..., int]
+Start = Callable[..., Forked]
 GRID = ("-m", *TINY, "model=unet", "loss=dice,bce", "seed=0,1")
 
 
@@ -32,14 +34,7 @@ def fitted(cell: Path) -> int:
     return len(re.findall(r"^epoch 1/", (cell / "log.txt").read_text(), re.M))
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "segbench", *words]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+def wait_for(process: Forked | subprocess.Popen[str], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -252,7 +247,9 @@ def test_operations_are_counted_once_for_each_network(
     assert len({(record["choices"]["model"], record["flops"]) for record in records}) == 4
 
 
-def test_killed_with_all_its_cells_it_loses_no_more_than_an_epoch(tmp_path: Path) -> None:
+def test_killed_with_all_its_cells_it_loses_no_more_than_an_epoch(
+    start: Start, tmp_path: Path
+) -> None:
     words = ("-m", *TINY, "loss=dice,bce,focal", "trainer.max_epochs=4")
     process = start(tmp_path, *words)
 
@@ -281,7 +278,7 @@ def test_killed_with_all_its_cells_it_loses_no_more_than_an_epoch(tmp_path: Path
         assert (cell / "scores.csv").read_bytes() == (alike / "scores.csv").read_bytes()
 
 
-def test_two_sweeps_at_once_run_each_cell_once(tmp_path: Path) -> None:
+def test_two_sweeps_at_once_run_each_cell_once(start: Start, tmp_path: Path) -> None:
     both = [start(tmp_path, *GRID), start(tmp_path, *GRID)]
     said = [process.communicate(timeout=280) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
@@ -305,12 +302,9 @@ def test_a_cell_that_another_process_ends_between_two_looks_is_done(
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_sweep_and_not_the_cell_alone(
-    tmp_path: Path, sent: signal.Signals, code: int
+    start: Start, tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
-    # a suite that runs in the background of a shell ignores Ctrl-C, and so would its processes
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(tmp_path, *GRID, "trainer.max_epochs=200")
-    signal.signal(signal.SIGINT, before)
     wait_for(process, lambda: any(tmp_path.glob("outputs/*/*/checkpoints/last.ckpt")))
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)
@@ -327,7 +321,10 @@ def test_a_pool_of_processes_survives_one_that_is_killed(
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")  # its processes print on such a pipe too
     words = ("-m", *TINY, "seed=0,1,2", "hydra/launcher=joblib", "trainer.max_epochs=20")
-    process = start(tmp_path, *words)
+    command = [sys.executable, "-m", "segbench", *words]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     guilty: list[Path] = []
 
     def killed(times: int) -> bool:
