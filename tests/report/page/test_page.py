@@ -61,9 +61,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Path]:
     return made_comparison(folder / "mine"), folder / "mine" / "report" / "index.html"
 
 
-def test_everything_compared_is_on_the_page(made: tuple[Comparison, Path]) -> None:
-    comparison, path = made
-    html = written(comparison, path, downloads=["table.csv"])
+@pytest.fixture(scope="module")
+def html(made: tuple[Comparison, Path]) -> str:
+    return written(*made, downloads=["table.csv"])
+
+
+def test_everything_compared_is_on_the_page(made: tuple[Comparison, Path], html: str) -> None:
+    comparison, _ = made
     page, (section,) = Elements(html), comparison.sections
     ids = {attrs["id"] for _, attrs in page.found if "id" in attrs}
     goals = [a["href"] for a in page.named("a")]
@@ -81,13 +85,11 @@ def test_everything_compared_is_on_the_page(made: tuple[Comparison, Path]) -> No
     assert len([i for i in ids if i]) == len([a for _, a in page.found if "id" in a])  # no twins
 
 
-def test_the_same_records_make_the_same_page(made: tuple[Comparison, Path]) -> None:
-    comparison, path = made
-    assert written(comparison, path) == written(comparison, path)
+def test_the_same_records_make_the_same_page(made: tuple[Comparison, Path], html: str) -> None:
+    assert written(*made, downloads=["table.csv"]) == html
 
 
-def test_nothing_is_fetched_and_only_its_own_script_may_run(made: tuple[Comparison, Path]) -> None:
-    html = written(*made)
+def test_nothing_is_fetched_and_only_its_own_script_may_run(html: str) -> None:
     page = Elements(html)
     policy = page.named("meta")[1]["content"] or ""
     script = re.search(r"<script>(.*)</script>", html, re.S)
