@@ -4,7 +4,6 @@ import contextlib
 import gc
 import io
 import warnings
-from functools import cache
 from importlib import import_module
 
 from hypothesis.errors import HypothesisWarning
@@ -34,7 +33,5 @@ def import_all() -> None:
         torch.set_num_threads(1)
         with contextlib.redirect_stdout(io.StringIO()):
             main(["train", "--cfg", "job"])
-    page = import_module("segbench.report.page.page")
-    page._templates = cache(page._templates)  # else compiled anew for each report
     warnings.simplefilter("ignore", HypothesisWarning)  # of other libraries, and long strategies
     gc.freeze()  # a million objects that stay are not looked through again and again

@@ -10,6 +10,7 @@ from segbench.report.figures.drawing import (
     INK,
     WIDTH,
     entry_styles,
+    fix_layout,
     new_figure,
     put_legend,
     settings,
@@ -73,8 +74,7 @@ def critical_differences(comparison: Comparison) -> "Figure | None":
         axes.set_xlim(0.9, len(rows) + 0.2)
         axes.set_xlabel(f"mean rank over {test.sets} data sets; critical difference "
                         f"{test.critical:.2f}")  # fmt: skip
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        fix_layout(figure)
     return figure
 
 

@@ -16,6 +16,7 @@ from functools import wraps
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 from xml.sax.saxutils import escape
 from zlib import crc32
 
@@ -38,6 +39,7 @@ WIDE = 10  # ratio of largest to smallest value above which an axis is logarithm
 # Okabe & Ito's colours by contrast on white and black, without yellow, whose contrast is low
 COLOURS = [*("#" + bytes(PALETTE[k]).hex() for k in (5, 1, 3, 7, 2, 6)), INK]
 MARKERS = "osD^vP*X<>ph"
+_laid_out: "WeakSet[Figure]" = WeakSet()  # figures whose layout has been computed
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": [
@@ -151,16 +153,20 @@ def styled(draw: Draw) -> Draw:
 def fix_layout(figure: "Figure") -> None:
     """Compute the layout once and keep it, so that positions are known afterwards.
 
+    A figure with a layout engine would be drawn once more for each file, to no effect.
+
     Before that, control characters in titles and labels are made visible; for the ticks of an axis
     `wrapped` does this.
     """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.text import Text
 
+    if figure in _laid_out:
+        return
     for text in figure.findobj(Text):
         text.set_text(visible(text.get_text(), keep="\n"))
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    ConstrainedLayoutEngine().execute(figure)
+    _laid_out.add(figure)
 
 
 def new_figure(title: str, height: float, width: float = WIDTH) -> "Figure":
@@ -168,7 +174,7 @@ def new_figure(title: str, height: float, width: float = WIDTH) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)  # needed to measure text
     figure.set_label(visible(title))
     return figure

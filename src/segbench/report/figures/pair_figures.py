@@ -164,7 +164,7 @@ def pairs(section: Section, comparison: Comparison) -> "Figure | None":
     axes.spines[:].set_visible(False)
     axes.set_xlabel(f"by how much the row is better than the column: {comparison.label}")
     if not few:
-        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25)
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25, use_gridspec=False)
         bar.outline.set_linewidth(0.4)
     return figure
 

@@ -5,6 +5,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,6 +97,7 @@ def write_page(
     write_text(path, text)
 
 
+@cache
 def _templates() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(ASSETS),
