@@ -170,7 +170,7 @@ def test_a_cell_starts_from_another_one(
     segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By folder, hash or sweep; a head for other classes is fresh, which is said."""
-    words = (*TINY[2:], "trainer=smoke")
+    words = (*TINY, "trainer=smoke")
     assert segbench(*words, "name=first", "data.num_classes=2") == 0
     (first,) = (path.parent for path in tmp_path.glob("outputs/first/*/run.json"))
     digest = first.name.rpartition("-")[2]
@@ -206,7 +206,7 @@ def test_mistakes_are_found_before_data_are_read(
 ) -> None:
     (tmp_path / "bad.pth").write_text("no weights")
     torch.save({"other": torch.ones(1)}, tmp_path / "other.pth")
-    assert segbench(*TINY[2:], "trainer=smoke", *words) in (1, 2)
+    assert segbench(*TINY, "trainer=smoke", *words) in (1, 2)
     assert told in capsys.readouterr().err
     assert not list(tmp_path.glob("outputs/*/*/run.json"))
 
