@@ -1,6 +1,6 @@
 """Copies the records of a sweep's finished cells, without weights, pictures and local paths.
 
-    python docs/studies/keep.py outputs/<name> DATA RECORDS
+    python docs/studies/keep.py outputs/<name>[/evaluations] DATA RECORDS
 
 DATA is the folder of the data sets, which the copies call ``data``; RECORDS gets a folder <name>.
 """
@@ -25,7 +25,7 @@ FILES = (
 def keep(cell: Path, data: Path, target: Path) -> None:
     """Copy a cell's files; the record's checksums are those of the copies."""
     target.mkdir(parents=True, exist_ok=True)
-    outputs = cell.resolve().parents[1]
+    outputs = next(folder for folder in cell.resolve().parents if folder.name == "outputs")
     words = {str(outputs): "outputs", str(data.resolve()): "data", str(data): "data"}
     for name in FILES:
         if not (cell / name).is_file():
@@ -42,10 +42,11 @@ def keep(cell: Path, data: Path, target: Path) -> None:
 
 
 def main(sweep: Path, data: Path, records: Path) -> None:
-    """Keep the finished cells of a sweep's folder."""
+    """Keep the finished cells of a sweep's folder, or its evaluations."""
+    name = sweep.parts[sweep.parts.index("outputs") + 1]
     for run in sorted(sweep.glob("*/run.json")):
         if json.loads(run.read_text(encoding="utf-8")).get("status") == "done":
-            keep(run.parent, data, records / sweep.name / run.parent.name)
+            keep(run.parent, data, records / name / run.parent.name)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,21 @@ def test_data_sets_of_one_kind_have_folders_of_their_own(
     assert sorted(titles) == ["folder (copy), part all", "folder (there), part all"]
 
 
+def test_other_ids_in_a_list_are_another_evaluation(
+    segbench: Run, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "listed.txt"
+    words = ("evaluate", f"run={trained}", f"data.split={{train: 5, val: 2, test: {listed}}}")
+    for ids in ("00001\n00002\n", "00003\n00004\n"):
+        listed.write_text(ids)
+        assert segbench(*words, "part=test") == 0
+    found = [
+        Cell(each, read_record(each)) for each in tmp_path.glob("outputs/*/evaluations/*-on-*")
+    ]
+    scored = {tuple(sorted(each.scored_ids)) for each in found}
+    assert scored == {("00001", "00002"), ("00003", "00004")}
+
+
 def test_parts_are_recorded_under_their_names(segbench: Run, trained: Path, tmp_path: Path) -> None:
     whole = read_record(trained)["metrics"]
     for part in ("train", "val", "test", "all"):

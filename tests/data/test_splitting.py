@@ -106,6 +106,15 @@ def test_a_table_is_known_by_its_content_and_an_expression_by_its_text(tmp_path:
     assert made(group=TENS).look() == made().look() == ""
 
 
+def test_a_list_of_ids_is_known_by_its_content(tmp_path: Path) -> None:
+    listed = tmp_path / "test.txt"
+    found = set()
+    for ids in ("00001\n", "00002\n", "00002\n"):
+        listed.write_text(ids)
+        found.add(made(split={"train": 10, "val": 3, "test": str(listed)}).look())
+    assert len(found - {""}) == 2
+
+
 def test_fewer_groups_than_parts_are_refused() -> None:
     with pytest.raises(ValueError, match="data.group: 1 groups among the cases to split"):
         made(group="^0").look()

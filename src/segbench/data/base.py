@@ -292,7 +292,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
             A fingerprint of 16 hexadecimal digits, which changes with the cases' ids, the content
             of any file, the names of the classes, and the ids and groups in files that ``split``
             and ``group`` name. It does not depend on the data set's path. It is empty for generated
-            images without a file of groups.
+            images without such files.
 
         Raises:
             DataError: the data set is missing or incomplete.
@@ -304,7 +304,8 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         facts = [self.contents.digest, self.class_names, parts]
         if self.splitting.has_table:
             facts.append(self.splitting.find_groups(self.cases))
-        return digest_of(facts) if self.contents.digest or self.splitting.has_table else ""
+        has_files = self.contents.digest or self.splitting.names_files or self.splitting.has_table
+        return digest_of(facts) if has_files else ""
 
     def _find(self) -> None:
         read = self.__dict__.setdefault("_files_read", set())

@@ -121,10 +121,12 @@ def evaluate(
 def evaluation_digest(cfg: DictConfig, data: SegmentationDataModule) -> str:
     """Digest of the evaluation's settings and data, 8 hexadecimal digits.
 
-    It depends on the content of the data and not on their path.
+    It depends on the content of the data and of files that name parts or groups, not on paths.
     """
     cases = sorted(zip((case.id for case in data.cases), data.prepared.sha256, strict=True))
-    text = json.dumps([Identity(without_defaults(settings(cfg))).hash, cases])
+    named = data.splitting.names_files or data.splitting.has_table
+    facts = [Identity(without_defaults(settings(cfg))).hash, cases, *([data.look()] * named)]
+    text = json.dumps(facts)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
