@@ -54,6 +54,24 @@ sweep dsb2018_study experiment=dsb2018_unetpp
 sweep camvid data=camvid,camvid_drives model=unet_compact model.base_channels=16 loss=ce \
     optimizer=adamw trainer.max_epochs=40 callbacks.early_stopping=null seed=0,1
 
+# The networks of both splits, on the images that both test, and on the drive that one alone tests.
+evaluations() {
+    local name=$1 cells=$2 listed=$3 cell
+    for cell in $cells; do
+        "$python" -m segbench evaluate "run=$cell" "name=$name" data=camvid "data.root=$data" \
+            "data.split={train: 300, val: 100, test: $listed}" part=test
+    done
+    "$python" "$here/keep.py" "outputs/$name/evaluations" "$data" "$here/records"
+}
+if [[ ${#wanted[@]} -eq 0 || " ${wanted[*]} " == *" camvid "* ]]; then
+    both=outputs/camvid/tested_by_all.txt
+    new=outputs/camvid/new_drive.txt
+    "$python" "$here/tested.py" outputs/camvid > "$both"
+    "$python" "$here/tested.py" outputs/camvid Seq05VD > "$new"
+    evaluations camvid_common "$(ls -d outputs/camvid/unet_compact-*)" "$both"
+    evaluations camvid_new_drive "$(grep -lx '  split: published' outputs/camvid/*/config.yaml | xargs dirname)" "$new"
+fi
+
 sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 \
     model=unet,unet_vgg,unet_compact,segnet,unetpp,unet3plus,attention_unet,resnet34_unet,mobilenet_unet,fcn_resnet50,deeplabv3_resnet50,lraspp_mobilenet_v3_large \
     loss=bce,dice,bce_dice,focal,tversky,jaccard,lovasz,boundary
