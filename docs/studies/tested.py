@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+from segbench.text.screen import say
+
 
 def tested(split: Path) -> set[str]:
     """The ids of a cell's test part."""
@@ -20,7 +22,7 @@ def main(sweep: Path, word: str = "") -> None:
     """Print one id on each line."""
     parts = [tested(split) for split in sweep.glob("*/split.json")]
     found = set.union(*parts) if word else set.intersection(*parts)
-    print(*sorted(each for each in found if word in each), sep="\n")
+    say("\n".join(sorted(each for each in found if word in each)), keep="\n")
 
 
 if __name__ == "__main__":
