@@ -141,7 +141,7 @@ class Cell:
     @cached_property
     def tuned(self) -> dict[str, str]:
         """The dotted config keys that can change a result, with their values as text."""
-        return {key: str(value) for key, value in self.config.items() if not self._is_left_out(key)}
+        return {key: _text(v) for key, v in self.config.items() if not self._is_left_out(key)}
 
     @property
     def is_trained(self) -> bool:
@@ -272,6 +272,12 @@ def _read_config(text: str) -> dict[str, Any]:
     if not isinstance(nodes, dict):
         raise ValueError("not keys with values")
     return dict(_flat(nodes)) if nodes else {}
+
+
+def _text(value: Any) -> str:
+    """A value as people write it: texts of a list without brackets and quotes."""
+    texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return ", ".join(value) if value and texts else str(value)
 
 
 def _flat(node: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:

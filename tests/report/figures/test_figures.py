@@ -19,7 +19,7 @@ from segbench.report.figures.cost_figures import cost, pareto_front, place_label
 from segbench.report.figures.curve_figures import curves
 from segbench.report.figures.drawing import COLOURS, INK, MARKERS, entry_styles, svg_text
 from segbench.report.figures.pair_figures import alike_groups, mean_ranks, pairs, ranks
-from segbench.report.figures.registry import FIGURES, write_figures
+from segbench.report.figures.registry import FIGURES, drawings, write_figures
 from segbench.report.figures.score_figures import boxes, class_scores, stability
 from segbench.report.plain import compare_table
 from segbench.report.sections.comparison import Comparison, Entry, Pair, Section
@@ -382,6 +382,24 @@ def test_little_is_drawn_without_warnings(rows: str, kinds: list[str], tmp_path:
     made = table(tmp_path, rows)
     (drawn,) = write_figures(made, tmp_path / "report")
     assert set(kinds) <= set(drawn) <= {*kinds, "ranks", "pairs"}
+
+
+@pytest.mark.parametrize("names", ["ab", "abc", "abcdefghijklmnopqrst"])
+def test_nothing_is_cut_off(names: str, tmp_path: Path) -> None:
+    rows = [
+        f"t,a network of the kind {name},{k},{0.1 * k + 0.01 * ord(name)}"
+        for name in names
+        for k in range(6)
+    ]
+    made = table(tmp_path, "\n".join(rows))
+    for drawing in drawings(made.sections[0], made):
+        if (figure := drawing.draw()) is not None:
+            box = figure.get_tightbbox()
+            width, height = figure.get_size_inches()
+            assert box.x0 > -0.03, drawing.name
+            assert box.y0 > -0.03, drawing.name
+            assert box.x1 < width + 0.03, drawing.name
+            assert box.y1 < height + 0.03, drawing.name
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

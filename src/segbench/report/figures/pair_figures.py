@@ -1,5 +1,6 @@
 """Draws the figures that compare entries: mean ranks with groups, and pairwise differences."""
 
+import textwrap
 from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -144,7 +145,10 @@ def pairs(section: Section, comparison: Comparison) -> "Figure | None":
     side = count * (0.42 if few else 0.17)
     title = f"Differences in {comparison.label} between every two entries, {section.data}"
     beside = 0.35 + 0.065 * longest + (0 if few else 0.8)
-    figure = new_figure(title, side + 0.55, max(side + beside, 3.4))
+    width = max(side + beside, 3.4)
+    means = f"by how much the row is better than the column: {comparison.label}"
+    lines = textwrap.wrap(means, int(width / 0.07))  # a letter takes 0.07 inches at most, mostly
+    figure = new_figure(title, side + 0.4 + 0.15 * len(lines), width)
     axes = figure.subplots()
     ends = [to_rgba(_BLUE, opacity) for opacity in (0.04, 0.7)]
     fade = LinearSegmentedColormap.from_list("fade", ends)
@@ -162,7 +166,7 @@ def pairs(section: Section, comparison: Comparison) -> "Figure | None":
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"by how much the row is better than the column: {comparison.label}")
+    figure.supxlabel("\n".join(lines), size="medium")
     if not few:
         bar = figure.colorbar(mesh, ax=axes, shrink=0.7, aspect=25, use_gridspec=False)
         bar.outline.set_linewidth(0.4)
