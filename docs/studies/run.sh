@@ -11,14 +11,21 @@ here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
 wanted=("$@")
 
+# Whether the sweep of a name is wanted.
+is_wanted() {
+    local start
+    [[ ${#wanted[@]} -eq 0 ]] && return
+    for start in "${wanted[@]}"; do
+        [[ $1 == "$start"* ]] && return
+    done
+    return 1
+}
+
 # A sweep with a name, and its records: no weights, no pictures.
 sweep() {
-    local name=$1 start chosen=${#wanted[@]}
+    local name=$1
     shift
-    for start in "${wanted[@]}"; do
-        [[ $name == "$start"* ]] && chosen=0
-    done
-    [[ $chosen -eq 0 ]] || return 0
+    is_wanted "$name" || return 0
     "$python" -m segbench -m "name=$name" "data.root=$data" "$@"
     "$python" "$here/keep.py" "outputs/$name" "$data" "$here/records"
 }
@@ -63,7 +70,7 @@ evaluations() {
     done
     "$python" "$here/keep.py" "outputs/$name/evaluations" "$data" "$here/records"
 }
-if [[ ${#wanted[@]} -eq 0 || " ${wanted[*]} " == *" camvid "* ]]; then
+if is_wanted camvid; then
     both=outputs/camvid/tested_by_all.txt
     new=outputs/camvid/new_drive.txt
     "$python" "$here/tested.py" outputs/camvid > "$both"

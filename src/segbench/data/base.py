@@ -304,7 +304,7 @@ class SegmentationDataModule(CaseReader, LightningDataModule):
         facts = [self.contents.digest, self.class_names, parts]
         if self.splitting.has_table:
             facts.append(self.splitting.find_groups(self.cases))
-        has_files = self.contents.digest or self.splitting.names_files or self.splitting.has_table
+        has_files = self.contents.digest or self.splitting.depends_on_files
         return digest_of(facts) if has_files else ""
 
     def _find(self) -> None:

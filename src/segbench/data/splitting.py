@@ -68,6 +68,11 @@ class Splitting:
         """Whether the groups come from a file; a regular expression is among the settings."""
         return self.group is not None and is_table(self.group)
 
+    @property
+    def depends_on_files(self) -> bool:
+        """Whether the parts depend on files beside the data, whose names are not their content."""
+        return self.names_files or self.has_table
+
     def find_split(self, named: Callable[[str], Split]) -> Split:
         """The split of the config, with the ids of the files that it names.
 

@@ -124,8 +124,9 @@ def evaluation_digest(cfg: DictConfig, data: SegmentationDataModule) -> str:
     It depends on the content of the data and of files that name parts or groups, not on paths.
     """
     cases = sorted(zip((case.id for case in data.cases), data.prepared.sha256, strict=True))
-    named = data.splitting.names_files or data.splitting.has_table
-    facts = [Identity(without_defaults(settings(cfg))).hash, cases, *([data.look()] * named)]
+    facts = [Identity(without_defaults(settings(cfg))).hash, cases]
+    if data.splitting.depends_on_files:
+        facts.append(data.look())
     text = json.dumps(facts)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

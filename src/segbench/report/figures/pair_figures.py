@@ -147,7 +147,7 @@ def pairs(section: Section, comparison: Comparison) -> "Figure | None":
     beside = 0.35 + 0.065 * longest + (0 if few else 0.8)
     width = max(side + beside, 3.4)
     means = f"by how much the row is better than the column: {comparison.label}"
-    lines = textwrap.wrap(means, int(width / 0.07))  # a letter takes 0.07 inches at most, mostly
+    lines = textwrap.wrap(means, int(width / 0.07))  # inches, more than most letters take
     figure = new_figure(title, side + 0.4 + 0.15 * len(lines), width)
     axes = figure.subplots()
     ends = [to_rgba(_BLUE, opacity) for opacity in (0.04, 0.7)]
