@@ -52,9 +52,10 @@ def test_the_same_process_has_the_same_and_none_without_gpus(tmp_path: Path, mon
 
 
 # Python runs this in each process of the sweep: two GPUs are counted, and what a Trainer is told to
-# train on is noted beside the process before it trains on the CPU.
+# train on is noted beside the process before it trains on the CPU. The first process waits for the
+# second, which would otherwise find both cells done when it starts late.
 TWO_GPUS = """
-import functools, os, types
+import functools, os, time, types
 from lightning.pytorch.trainer import trainer
 import segbench.hardware.slots as slots
 
@@ -65,6 +66,12 @@ made = trainer.Trainer.__init__
 def make(self, *, devices="auto", accelerator="auto", **options):
     with open(os.environ["DEVICES_SEEN"], "a") as file:
         print(os.getpid(), devices, options["default_root_dir"], file=file)
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        with open(os.environ["DEVICES_SEEN"]) as file:
+            if len({line.split()[0] for line in file}) == 2:
+                break
+        time.sleep(0.1)
     made(self, devices=1, accelerator="cpu", **options)
 
 trainer.Trainer.__init__ = make
