@@ -4,43 +4,47 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import yaml
+from forked import CONTEXT
 from tiny import TINY
 
 import segbench.hardware.slots
 from segbench.hardware.slots import take_device
 from segbench.records.record import read_record
 
-CODE = """
-import sys; from pathlib import Path; from segbench.hardware.slots import take_device
-print(take_device(Path(sys.argv[1]), 2), flush=True); sys.stdin.read()
-"""
+
+def hold(folder: Path, pipe: Connection) -> None:
+    """What another process does: take a GPU of two and keep it until the pipe is closed."""
+    pipe.send(take_device(folder, 2))
+    pipe.poll(None)
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CODE, str(folder)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+def start(folder: Path) -> tuple[BaseProcess, Connection, int]:
+    """Another process, a pipe to it, and the GPU that it has."""
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=hold, args=(folder, theirs))
+    process.start()
+    theirs.close()
+    assert ours.poll(60)
+    return process, ours, ours.recv()
 
 
 def test_each_process_keeps_its_own_and_a_dead_ones_is_free_again(tmp_path: Path) -> None:
-    processes = []
-    for expected in ("0", "1", "0"):  # the third shares the first GPU
-        processes.append(start(tmp_path))
-        assert said(processes[-1]) == expected
-    processes[1].kill()
-    processes[1].communicate()
-    processes.append(start(tmp_path))
-    assert said(processes[-1]) == "1"
-    for process in processes:
-        process.communicate()
+    begun = [start(tmp_path) for _ in range(3)]
+    assert [gpu for _, _, gpu in begun] == [0, 1, 0]  # the third shares the first GPU
+    begun[1][0].kill()
+    begun[1][0].join()
+    begun.append(start(tmp_path))
+    assert begun[-1][2] == 1
+    for process, pipe, _ in begun:
+        pipe.close()
+        process.join(60)
+        assert process.exitcode is not None
 
 
 def test_the_same_process_has_the_same_and_none_without_gpus(tmp_path: Path, monkeypatch) -> None:

@@ -17,18 +17,18 @@ IMPORTED = (
     *("segbench.commands.train", "segbench.cell.experiment", "segbench.commands.sweeps.sweep"),
     *("segbench.report.write", "segbench.inference.evaluation", "albumentations"),
 )
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(list(IMPORTED))
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(list(IMPORTED))
 
 
 class Forked:
     """A command that runs in a folder; it is used like a `subprocess.Popen` with text pipes."""
 
     def __init__(self, folder: Path, words: Sequence[str]) -> None:
-        pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(2)]
+        pipes = [CONTEXT.Pipe(duplex=False) for _ in range(2)]
         ends = [end for _, end in pipes]
         given = list(words), str(folder), dict(os.environ), ends
-        self._process = _CONTEXT.Process(target=_be_command, args=given)
+        self._process = CONTEXT.Process(target=_be_command, args=given)
         self._process.start()
         for end in ends:
             end.close()
