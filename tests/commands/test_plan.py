@@ -10,13 +10,14 @@ from made_folders import write_cell
 Run = Callable[..., int]
 
 
-def sweep(seeds: int) -> None:
+def sweep(seeds: int, between: float = 0.01) -> None:
+    """Cells of three networks; ``between`` is the standard deviation of their seeds."""
     rng = np.random.default_rng(0)
     images = rng.uniform(0.4, 0.9, 40)
     for place, model in enumerate(("unet", "segnet", "unetpp")):
         own = rng.normal(0, 0.04, 40)
         for seed in range(seeds):
-            shift = rng.normal(-0.02 * place, 0.01)
+            shift = rng.normal(-0.02 * place, between)
             scores = images + own + shift + rng.normal(0, 0.01, 40)
             write_cell(Path("outputs/pilot"), list(scores.clip(0, 1)), seed=seed, model=model)
 
@@ -39,6 +40,18 @@ def test_it_says_what_a_difference_takes(
     assert power == sorted(power)
     assert segbench("plan", "records=outputs/pilot", "difference=0.05") == 0
     assert capsys.readouterr().out == said  # of records anywhere too
+
+
+def test_a_spread_that_was_not_seen_is_said(
+    segbench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "A standard deviation of 0 means that these cells are too few to show one"
+    for between, is_said in ((0.01, False), (0.0, True)):
+        sweep(2, between)
+        assert segbench("plan", "name=pilot", "difference=0.01") == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert (note in said) == is_said
+        assert ("standard deviations of 0 between seeds" in said) == is_said
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,11 @@ def _notes(section: Section, found: Spread, rows: list[Row], now: int, units: st
         f"{amount(np.sqrt(found.residual))} of one of the {units} from seed to seed. Of few seeds "
         "these are rough."
     )
+    if not found.seed or not found.pair:
+        yield (
+            "A standard deviation of 0 means that these cells are too few to show one, not that "
+            f"there is none: the numbers of seeds and {units} are then the least that it may take."
+        )
     enough = [row for row in rows if row.images is not None]
     if not enough:
         yield f"No number of {units} is enough with {rows[-1].seeds} seeds: seeds vary too much."
