@@ -79,6 +79,9 @@ if is_wanted camvid; then
     evaluations camvid_new_drive "$(grep -lx '  split: published' outputs/camvid/*/config.yaml | xargs dirname)" "$new"
 fi
 
-sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 \
-    model=unet,unet_vgg,unet_compact,segnet,unetpp,unet3plus,attention_unet,resnet34_unet,mobilenet_unet,fcn_resnet50,deeplabv3_resnet50,lraspp_mobilenet_v3_large \
-    loss=bce,dice,bce_dice,focal,tversky,jaccard,lovasz,boundary
+# At 16 base channels; torchvision's networks have no such option.
+losses=bce,dice,bce_dice,focal,tversky,jaccard,lovasz,boundary
+sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 loss=$losses model.base_channels=16 \
+    model=unet,unet_vgg,unet_compact,segnet,attention_unet,mobilenet_unet,resnet34_unet,unetpp,unet3plus
+sweep gallery data=dsb2018 data.size=64 trainer.max_epochs=5 loss=$losses \
+    model=lraspp_mobilenet_v3_large,fcn_resnet50,deeplabv3_resnet50
