@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,22 @@ def test_a_single_seed_is_said_everywhere(tmp_path: Path) -> None:
     assert any(p.different and "on these two trained networks" in p.sentence for p in section.pairs)
     assert "has a single seed" in noted(section, "Each configuration")
     assert np.isnan(section.entries[0].sd)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_an_interval_without_0_is_explained_where_a_pair_is_not_told_apart(
+    seeds: int, tmp_path: Path
+) -> None:
+    means = {f"net{k:02}": 0.7 + 0.002 * k for k in range(20)}
+    section = only(compared(sweep(tmp_path / "a", means, seeds)))
+    doubtful = [p for p in section.pairs if not p.different and p.low > 0]
+    assert doubtful
+    for pair in doubtful:
+        assert max(pair.p_images, pair.p_means) >= 0.05 or pair.effect <= 0
+        assert re.search(
+            r", but p = [01]\.\d+ by the |while by the ranks|than training again may", pair.sentence
+        )
+    assert not any(", but p " in p.sentence for p in section.pairs if p not in doubtful)
 
 
 def test_few_images_can_show_nothing(tmp_path: Path) -> None:

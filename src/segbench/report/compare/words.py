@@ -124,19 +124,30 @@ def _alike(pair: Pair, one: Entry, other: Entry, images: str, bound: float, noun
     found = f"with 80 % power a difference of about {amount(pair.detectable)} would have been found"
     if not pair.detectable < bound:
         found = "even the largest possible difference might have been missed"
-    gap = f"they differ by {_between(pair)}"
+    gap = f"they differ by {_between(pair)}{_doubt(pair)}"
     if not pair.repeated:
         single, where = _single(one, other, nouns), f"on these two {nouns.run}s"
         return f"{both} on {images}: {gap} {where}; {found}; {single}, {nouns.again} might turn it."
     seeds = _seeds(one, other, nouns)
-    if pair.p_images < ALPHA:
+    if pair.p_images < ALPHA <= pair.p_means:
         return (
-            f"{both}: {gap} on {images} (p {_p(pair.p_images)} for these {nouns.run}s), which has "
-            f"not been shown to be more than {nouns.again} may change, with {seeds} "
-            f"(p {_p(pair.p_means)}); {found}."
+            f"{both}: they differ by {_between(pair)} on {images} (p {_p(pair.p_images)} for these "
+            f"{nouns.run}s), which has not been shown to be more than {nouns.again} may change, "
+            f"with {seeds} (p {_p(pair.p_means)}); {found}."
         )
     link = "with" if " and " in seeds else "and"
     return f"{both} on {images} {link} {seeds.removesuffix(' each')}: {gap}; {found}."
+
+
+def _doubt(pair: Pair) -> str:
+    """Why a pair is not told apart though 0 is outside its interval; empty where 0 is inside."""
+    if not pair.low > 0:
+        return ""
+    by = {"means": pair.p_means, "ranks over images": pair.p_images}
+    test = max(by, key=lambda name: np.nan_to_num(by[name]))
+    if by[test] < ALPHA:
+        return ", while by the ranks over images the other is ahead"
+    return f", but p {_p(by[test])} by the {test}, corrected for all pairs"
 
 
 def _between(pair: Pair) -> str:
