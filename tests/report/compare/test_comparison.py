@@ -13,6 +13,7 @@ from made_folders import write_cell
 
 from segbench.errors import ConfigError
 from segbench.metrics.registry import SURFACE
+from segbench.metrics.scores import aggregate
 from segbench.records.cells import find_cells
 from segbench.report.compare.build import compare_cells
 from segbench.report.sections.as_json import as_dict
@@ -141,6 +142,21 @@ def test_an_interval_without_0_is_explained_where_a_pair_is_not_told_apart(
             r", but p = [01]\.\d+ by the |while by the ranks|than training again may", pair.sentence
         )
     assert not any(", but p " in p.sentence for p in section.pairs if p not in doubtful)
+
+
+def test_a_training_that_calls_everything_foreground_has_collapsed(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        cell = write_cell(tmp_path / "a", ious(0.5, 5), seed=seed, config={})
+    table = pd.read_csv(cell / "scores.csv", dtype={"id": str})
+    table.loc[table["class"] == "background", ["tp", "fn"]] = [0, 1500]
+    table.to_csv(cell / "scores.csv", index=False)
+    record = json.loads((cell / "run.json").read_text())
+    record["metrics"]["test"] = aggregate(table, ["background", "cell"])
+    (cell / "run.json").write_text(json.dumps(record))
+    section = only(compared(tmp_path / "a"))
+    (entry,) = section.entries
+    assert entry.collapsed == {"seed 1": ["background"]}
+    assert "(seed 1: background)" in noted(section, "Collapsed")
 
 
 def test_few_images_can_show_nothing(tmp_path: Path) -> None:

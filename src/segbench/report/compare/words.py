@@ -124,19 +124,19 @@ def _alike(pair: Pair, one: Entry, other: Entry, images: str, bound: float, noun
     found = f"with 80 % power a difference of about {amount(pair.detectable)} would have been found"
     if not pair.detectable < bound:
         found = "even the largest possible difference might have been missed"
-    gap = f"they differ by {_between(pair)}{_doubt(pair)}"
+    gap, doubt = f"they differ by {_between(pair)}", _doubt(pair)
     if not pair.repeated:
-        single, where = _single(one, other, nouns), f"on these two {nouns.run}s"
+        single, where = _single(one, other, nouns), f"on these two {nouns.run}s{doubt}"
         return f"{both} on {images}: {gap} {where}; {found}; {single}, {nouns.again} might turn it."
     seeds = _seeds(one, other, nouns)
     if pair.p_images < ALPHA <= pair.p_means:
         return (
-            f"{both}: they differ by {_between(pair)} on {images} (p {_p(pair.p_images)} for these "
-            f"{nouns.run}s), which has not been shown to be more than {nouns.again} may change, "
-            f"with {seeds} (p {_p(pair.p_means)}); {found}."
+            f"{both}: {gap} on {images} (p {_p(pair.p_images)} for these {nouns.run}s), which has "
+            f"not been shown to be more than {nouns.again} may change, with {seeds} "
+            f"(p {_p(pair.p_means)}); {found}."
         )
     link = "with" if " and " in seeds else "and"
-    return f"{both} on {images} {link} {seeds.removesuffix(' each')}: {gap}; {found}."
+    return f"{both} on {images} {link} {seeds.removesuffix(' each')}: {gap}{doubt}; {found}."
 
 
 def _doubt(pair: Pair) -> str:

@@ -137,8 +137,11 @@ def _in_order(cells: Sequence[Cell], score: str, images: Sequence[str], entry: E
 
 
 def collapsed(cell: Cell, classes: Sequence[str]) -> list[str]:
-    """The scored classes of which a finished cell found hardly any pixel."""
-    sums = cell.scores.groupby("class")[["tp", "fp", "fn"]].sum().loc[list(classes)]
+    """The scored classes, and the background, of which a finished cell found hardly any pixel."""
+    by_class = cell.scores.groupby("class")
+    counted = by_class["iou"].count()  # the background's pixels are counted, but it has no score
+    unscored = counted.index[counted == 0].difference([*classes])
+    sums = by_class[["tp", "fn"]].sum().loc[[*classes, *unscored]]
     missed = sums["tp"] < FOUND * (sums["tp"] + sums["fn"])
     return [str(name) for name in sums.index[missed]]
 
